@@ -1,0 +1,1 @@
+"""a3s-code: an embeddable AI coding agent."""

@@ -1,0 +1,213 @@
+"""Tool: something the model can do. What it may touch is declared, so that the gate can judge it."""
+
+from collections.abc import Callable, Sequence
+from enum import Flag, auto
+from pathlib import Path
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from attrs import evolve, field, frozen
+
+from a3s_code.lanes import Lane
+from a3s_code.messages import Image, JsonObject
+
+__all__ = [
+    "CommandTarget",
+    "Effects",
+    "OtherTarget",
+    "PathTarget",
+    "Target",
+    "Tool",
+    "ToolOutput",
+    "ToolSpec",
+    "ToolUse",
+    "UrlTarget",
+    "Workspace",
+]
+
+
+class Effects(Flag):
+    """What a tool does to the world. A tool that declares nothing is side-effecting: Execute lane, one at a time, ask."""
+
+    NONE = 0
+    READ_ONLY = auto()
+    IDEMPOTENT = auto()
+    DESTRUCTIVE = auto()
+    OPEN_WORLD = auto()
+
+
+@frozen
+class PathTarget:
+    """A file or folder that the call touches.
+
+    Args:
+        path: As the model wrote it: absolute or relative to the workspace.
+        write: Whether the call changes it.
+    """
+
+    path: str
+    write: bool = False
+
+
+@frozen
+class CommandTarget:
+    """A shell command that the call runs."""
+
+    command: str
+
+
+@frozen
+class UrlTarget:
+    """An address that the call reads."""
+
+    url: str
+
+
+@frozen
+class OtherTarget:
+    """Anything else; *text* is what permission patterns are matched against."""
+
+    text: str
+
+
+Target: TypeAlias = PathTarget | CommandTarget | UrlTarget | OtherTarget
+
+
+def _no_targets(args: JsonObject) -> Sequence[Target]:
+    return ()
+
+
+@frozen(kw_only=True)
+class ToolSpec:
+    """What the model and the gate know of a tool.
+
+    Args:
+        name: Unique within a session; letters, digits, "_" and "-", at most 64 characters (both providers' limit).
+        description: For the model.
+        schema: JSON Schema of the arguments, an object with `additionalProperties: false`.
+        effects: What it does; decides lane, parallelism and the default permission.
+        targets: What a call with these (already validated) arguments touches. Pure.
+        orchestrates: It starts other calls or agents, so it holds no lane slot.
+    """
+
+    name: str
+    description: str
+    schema: JsonObject
+    effects: Effects = Effects.NONE
+    targets: Callable[[JsonObject], Sequence[Target]] = field(default=_no_targets, eq=False, repr=False)
+    orchestrates: bool = False
+
+    @property
+    def is_read_only(self) -> bool:
+        return Effects.READ_ONLY in self.effects
+
+    @property
+    def lane(self) -> Lane:
+        return Lane.QUERY if self.is_read_only else Lane.EXECUTE
+
+
+@frozen(kw_only=True)
+class ToolOutput:
+    """What a tool answers.
+
+    Args:
+        text: For the model; valid text.
+        success: False marks the result as an error.
+        exit_code: The command's exit code where there is one; default 0 or 1 by *success*.
+        metadata: Facts for programs.
+        images: Images for the model.
+    """
+
+    text: str
+    success: bool = True
+    exit_code: int | None = None
+    metadata: JsonObject = field(factory=dict)
+    images: tuple[Image, ...] = ()
+
+    @classmethod
+    def ok(cls, text: str) -> "ToolOutput":
+        return cls(text=text)
+
+    @classmethod
+    def error(cls, text: str) -> "ToolOutput":
+        return cls(text=text, success=False)
+
+    def with_images(self, images: Sequence[Image]) -> "ToolOutput":
+        return evolve(self, images=tuple(images))
+
+    def with_metadata(self, metadata: JsonObject) -> "ToolOutput":
+        return evolve(self, metadata=metadata)
+
+
+class Workspace(Protocol):
+    """The folder a session works in, and the only way for tools to reach files.
+
+    Contract: every method resolves links and refuses what lies outside with `ToolError(kind=DENIED)`; reading and
+    writing check again at the open, so that a link swapped in between is refused too.
+    """
+
+    @property
+    def root(self) -> Path:
+        """The canonical absolute path of the workspace."""
+        ...
+
+    def resolve(self, path: str, *, write: bool = False) -> Path:
+        """The canonical path of *path* ("" or "." is the root); the file need not exist."""
+        ...
+
+    def relative(self, path: Path) -> str:
+        """How *path* is shown: relative to the root with "/" as separator."""
+        ...
+
+    def read_bytes(self, path: str, *, max_bytes: int | None = None) -> bytes:
+        """The content of a regular file.
+
+        Raises:
+            ToolError: NOT_FOUND, DENIED, UNSUPPORTED (not a regular file) or TOO_LARGE (over max_bytes).
+        """
+        ...
+
+    def write_bytes(self, path: str, data: bytes) -> Path:
+        """Replaces or creates a regular file atomically (temporary file beside it, fsync, rename), keeping its mode.
+
+        Missing parent folders are made. Returns the canonical path.
+        """
+        ...
+
+
+class ToolUse(Protocol):
+    """What a running call may use; narrow on purpose.
+
+    Attributes:
+        call_id: The id of the call.
+        workspace: The session's workspace.
+        deadline_s: Seconds left until the call is cancelled, or None.
+    """
+
+    @property
+    def call_id(self) -> str: ...
+
+    @property
+    def workspace(self) -> Workspace: ...
+
+    @property
+    def deadline_s(self) -> float | None: ...
+
+    def emit(self, delta: str) -> None:
+        """Shows a piece of output while the call runs; it is sanitised on the way and may be dropped."""
+
+    def attach(self, image: Image) -> None:
+        """Adds an image to the result."""
+
+
+@runtime_checkable
+class Tool(Protocol):
+    """Something the model can do.
+
+    Contract: `run` gets arguments that passed the schema; may run many times at once if the spec says READ_ONLY; raises
+    `ToolError` for what the model can mend; is cancelled at its deadline and must leave nothing running behind.
+    """
+
+    @property
+    def spec(self) -> ToolSpec: ...
+
+    async def run(self, args: JsonObject, use: ToolUse) -> ToolOutput: ...
