@@ -61,11 +61,13 @@ class PluginError(A3SCodeError):
     Args:
         message: Names the plugin, its distribution and version where known, and the cure.
         plugin: Full id such as "vector_store:in-memory", or None when no single plugin is at fault.
+        is_missing: Nobody offers it, as opposed to: it is there and broken.
     """
 
-    def __init__(self, message: str, *, plugin: str | None = None):
+    def __init__(self, message: str, *, plugin: str | None = None, is_missing: bool = False):
         super().__init__(message)
         self.plugin = plugin
+        self.is_missing = is_missing
 
 
 class PromptError(A3SCodeError):

@@ -1,11 +1,11 @@
 """`@tool`: a typed Python function with a docstring is a tool."""
 
-import asyncio
 import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Literal, overload
 
@@ -23,6 +23,7 @@ from a3s_code.points.tools import (
     ToolUse,
     Workspace,
 )
+from a3s_code.threads import in_thread
 
 __all__ = ["FunctionTool", "WorkspacePath", "tool"]
 
@@ -78,7 +79,7 @@ class FunctionTool:
         if inspect.iscoroutinefunction(self.function):
             answer = await self.function(**values)
         else:
-            answer = await asyncio.to_thread(self.function, **values)
+            answer = await in_thread(partial(self.function, **values))
         return answer if isinstance(answer, ToolOutput) else ToolOutput.ok(_text(answer))
 
 

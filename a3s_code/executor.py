@@ -1,0 +1,347 @@
+"""The executor: runs the calls of a reply through the gate, a lane and the cleaner, each exactly once."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import orjson
+from attrs import evolve, field, frozen
+
+from a3s_code.errors import A3SCodeError, PluginError, ToolError, ToolErrorKind
+from a3s_code.events import Event, PermissionDenied, ToolOutputDelta
+from a3s_code.gate import Gate, Passed, Refusal, call_hash
+from a3s_code.logs import get_log
+from a3s_code.messages import Image, JsonObject, ToolCall, ToolResult
+from a3s_code.points.hooks import HookEvent, HookEventType, HookExecutor, HookResult
+from a3s_code.points.session_command import SessionCommandMaker, ToolWork
+from a3s_code.points.tools import Tool, ToolOutput, ToolSpec, Workspace
+from a3s_code.queue.lane_queue import LaneQueue
+from a3s_code.records import ToolIntended, ToolSettled
+from a3s_code.redaction import Cleaner, DeltaCleaner
+from a3s_code.schemas import Schema
+from a3s_code.transcript import Transcript
+
+__all__ = ["ExecutorSettings", "ToolBox", "ToolExecutor"]
+
+SAME_CALLS_AT_MOST = 3
+JUDGED_AGAIN_AT_MOST = 3
+HOOK_DEADLINE_S = 60.0
+
+
+class ToolBox:
+    """The tools of a session by name, each with its compiled schema."""
+
+    def __init__(self, tools: Sequence[Tool]):
+        self._tools: dict[str, tuple[Tool, Schema]] = {}
+        for tool in tools:
+            self.add(tool)
+
+    def add(self, tool: Tool) -> None:
+        """Adds a tool.
+
+        Raises:
+            PluginError: There is one of this name already; names both.
+        """
+        name = tool.spec.name
+        if name in self._tools:
+            raise PluginError(
+                f'two tools are called "{name}": one of {_home(self._tools[name][0])} and one of {_home(tool)}; '
+                f'disable one of them: plugins {{ disabled = ["tool:{name}"] }}'
+            )
+        self._tools[name] = (tool, Schema(tool.spec.schema))
+
+    def get(self, name: str) -> tuple[Tool, Schema] | None:
+        return self._tools.get(name)
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted(self._tools))
+
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """All specs by name, so that the order is always the same."""
+        return tuple(self._tools[name][0].spec for name in self.names())
+
+
+def _home(tool: Tool) -> str:
+    function = getattr(tool, "function", None)
+    return str(getattr(function, "__module__", None) or type(tool).__module__).split(".")[0]
+
+
+@frozen(kw_only=True)
+class ExecutorSettings:
+    """What the session decides about running tools; *tool_timeout_s* None lets each tool decide."""
+
+    session_id: str
+    tool_timeout_s: float | None = None
+
+
+@frozen(kw_only=True)
+class ToolExecutor:
+    """Runs calls. What the model or a tool did wrong never raises: the model reads the result.
+
+    Args:
+        tools: The tools.
+        gate: Judges calls.
+        queue: The lanes.
+        commands: Makes units of queued work.
+        hooks: For post_tool_use.
+        workspace: What tools may touch.
+        cleaner: Cleans what tools say.
+        settings: The session's decisions.
+        emit: Where events go.
+    """
+
+    tools: ToolBox
+    gate: Gate
+    queue: LaneQueue
+    commands: Callable[[], Awaitable[SessionCommandMaker]]
+    hooks: Callable[[], Awaitable[HookExecutor]]
+    workspace: Workspace
+    cleaner: Cleaner
+    settings: ExecutorSettings
+    emit: Callable[[Event], None]
+    _recent: list[tuple[str, str]] = field(factory=list, init=False)
+
+    async def run_all(self, calls: Sequence[ToolCall], transcript: Transcript) -> None:
+        """Runs the calls of one reply: judged in order, read-only ones side by side, all others one at a time in order."""
+        async with asyncio.TaskGroup() as group:
+            running: list[asyncio.Task[ToolResult]] = []
+            for call in calls:
+                passed = await self._judge(call, transcript)
+                if passed is None:
+                    continue
+                found = self.tools.get(passed.call.name)
+                side_by_side = found is not None and found[0].spec.is_read_only
+                if not side_by_side and running:
+                    await asyncio.wait(running)
+                    running.clear()
+                task = group.create_task(self._run_passed(passed, transcript, "model"))
+                running.append(task)
+                if not side_by_side:
+                    await asyncio.wait(running)
+                    running.clear()
+
+    async def run(self, call: ToolCall, transcript: Transcript, origin: str) -> ToolResult:
+        """Runs one call that the host or a child asked for."""
+        verdict = await self._verdict(call, origin)
+        if isinstance(verdict, Refusal):
+            result = _refused(call, verdict)
+            await transcript.add(ToolSettled(result=result, origin=origin), durable=False)
+            return result
+        return await self._run_passed(verdict, transcript, origin)
+
+    async def _judge(self, call: ToolCall, transcript: Transcript) -> Passed | None:
+        """The call that may run, or None when its result (a refusal) is settled already."""
+        verdict = self._parse_refusal(call) or self._repeat_refusal(call) or await self._verdict(call, "model")
+        if isinstance(verdict, Passed):
+            return verdict
+        if verdict.kind is ToolErrorKind.DENIED:
+            shown = await self.cleaner.clean_json(call.arguments)
+            self.emit(PermissionDenied(call.id, call.name, shown, verdict.text))
+        await self._settle(_refused(call, verdict), call, transcript, "model")
+        return None
+
+    async def _verdict(self, call: ToolCall, origin: str) -> Passed | Refusal:
+        found = self.tools.get(call.name)
+        if found is None:
+            names = ", ".join(self.tools.names()) or "none"
+            return Refusal(f"Unknown tool: {call.name}; there are: {names}", ToolErrorKind.NOT_FOUND)
+        tool, schema = found
+        return await self.gate.judge(call, tool.spec, schema, origin)
+
+    async def _run_passed(self, passed: Passed, transcript: Transcript, origin: str) -> ToolResult:
+        call, permit = passed.call, passed.permit
+        found = self.tools.get(call.name)
+        assert found is not None, "a call that passed has a tool"
+        tool, _ = found
+        intent = ToolIntended(
+            call_id=call.id,
+            name=call.name,
+            arguments=await self.cleaner.clean_json(call.arguments),
+            permit=permit.call_hash,
+            origin=origin,
+        )
+        # what changes nothing may be lost with the power: its intent matters to nobody
+        await transcript.add(intent, durable=not tool.spec.is_read_only)
+        result = await self._clean(await self._perform(tool, passed, origin), call)
+        return await self._settle(result, call, transcript, origin)
+
+    async def _perform(self, tool: Tool, passed: Passed, origin: str) -> ToolResult:
+        """Runs the tool in its lane; the kernel's one broad except around a stranger's code."""
+        use = _Use(self, tool.spec, passed.call)
+        for _ in range(JUDGED_AGAIN_AT_MOST):
+            try:
+                output = await self._in_lane(tool, passed, use)
+            except _StalePermitError:  # the policy or a link changed while the call waited for its lane
+                again = await self._verdict(passed.call, origin)
+                if isinstance(again, Refusal):
+                    return _refused(passed.call, again)
+                passed = again
+                continue
+            except ToolError as error:
+                return _failed(passed.call, str(error), error.kind)
+            except TimeoutError:
+                return _failed(passed.call, f"Tool '{passed.call.name}' timed out", ToolErrorKind.TIMEOUT)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 # a stranger's tool may raise anything
+                get_log().warning("tool failed", tool=passed.call.name, error=type(error).__name__)
+                return _failed(passed.call, f"{passed.call.name} failed: {type(error).__name__}: {error}")
+            finally:
+                await use.finish()
+            return _result(passed.call, output, use.images)
+        return _failed(passed.call, f"{passed.call.name}: the policy kept changing; nothing was run", ToolErrorKind.DENIED)
+
+    async def _in_lane(self, tool: Tool, passed: Passed, use: "_Use") -> ToolOutput:
+        async def perform() -> ToolOutput:
+            return await tool.run(passed.call.arguments, use)
+
+        command = (await self.commands()).make(ToolWork(call=passed.call, permit=passed.permit, perform=perform))
+
+        async def covered() -> ToolOutput:
+            if not await self.gate.covers(passed.permit, passed.call, tool.spec):
+                raise _StalePermitError
+            return await command.execute()
+
+        if tool.spec.orchestrates:
+            return await covered()
+        return await self.queue.run(tool.spec.lane, covered, timeout_s=self.settings.tool_timeout_s)
+
+    async def _clean(self, result: ToolResult, call: ToolCall) -> ToolResult:
+        """Sanitised, then shown to the post_tool_use hooks, and sanitised again if they changed it."""
+        result = evolve(result, output=await self.cleaner.clean(result.output))
+        if result.metadata:
+            result = evolve(result, metadata=await self.cleaner.clean_json(result.metadata))
+        changed = await self._post_hook(result, call)
+        if changed is not None and changed != result.output:
+            result = evolve(result, output=await self.cleaner.clean(changed))
+        return result
+
+    async def _post_hook(self, result: ToolResult, call: ToolCall) -> str | None:
+        """The output that a hook wants instead; hooks that fail here are observers and cost nothing."""
+        payload: JsonObject = {
+            "session_id": self.settings.session_id,
+            "tool": call.name,
+            "args": dict(call.arguments),
+            "result": {"success": not result.is_error, "output": result.output, "exit_code": result.exit_code},
+            "output": result.output,
+        }
+        event = HookEvent(
+            event_type=HookEventType.POST_TOOL_USE, session_id=self.settings.session_id, payload=payload
+        )
+        try:
+            hooks = await self.hooks()
+            async with asyncio.timeout(HOOK_DEADLINE_S):
+                answer: object = await hooks.fire(event)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 # foreign code, and observers fail open
+            get_log().warning("post_tool_use hooks failed", error=type(error).__name__)
+            return None
+        output = answer.payload.get("output") if isinstance(answer, HookResult) else None
+        return output if isinstance(output, str) else None
+
+    async def _settle(self, result: ToolResult, call: ToolCall, transcript: Transcript, origin: str) -> ToolResult:
+        self._recent.append((call_hash(call), result.output))
+        del self._recent[:-SAME_CALLS_AT_MOST]
+        await transcript.add(ToolSettled(result=result, origin=origin), durable=False)
+        return result
+
+    def _parse_refusal(self, call: ToolCall) -> Refusal | None:
+        if call.parse_error is None:
+            return None
+        text = f"the arguments of {call.name} are not a JSON object ({call.parse_error}); send the call again, complete"
+        return Refusal(text, ToolErrorKind.INVALID_ARGUMENT)
+
+    def _repeat_refusal(self, call: ToolCall) -> Refusal | None:
+        """Refuses a call that was just made several times in a row with the same result."""
+        if len(self._recent) < SAME_CALLS_AT_MOST or len(set(self._recent)) > 1 or self._recent[0][0] != call_hash(call):
+            return None
+        text = (
+            f"this call of {call.name} was made {SAME_CALLS_AT_MOST} times in a row with the same result; "
+            "it was not run again: try something else, or answer with what you know"
+        )
+        return Refusal(text, ToolErrorKind.FAILED)
+
+
+class _StalePermitError(A3SCodeError):
+    """The permit no longer covers the call."""
+
+
+class _Use:
+    """What a running call may use (see `ToolUse`)."""
+
+    def __init__(self, executor: ToolExecutor, spec: ToolSpec, call: ToolCall):
+        self.call_id = call.id
+        self.workspace = executor.workspace
+        self.deadline_s = executor.settings.tool_timeout_s
+        self.images: list[Image] = []
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._deltas: asyncio.Queue[str | None] = asyncio.Queue()
+        self._cleaner = DeltaCleaner(
+            executor.cleaner, lambda text: executor.emit(ToolOutputDelta(call.id, spec.name, text))
+        )
+        self._pump: asyncio.Task[None] | None = None
+
+    def emit(self, delta: str) -> None:
+        if threading.get_ident() == self._thread:
+            self._take(delta)
+        else:
+            self._loop.call_soon_threadsafe(self._take, delta)
+
+    def attach(self, image: Image) -> None:
+        self.images.append(image)
+
+    async def finish(self) -> None:
+        """Shows what is left of the output."""
+        if self._pump is not None:
+            self._deltas.put_nowait(None)
+            await self._pump
+            self._pump = None
+
+    def _take(self, delta: str) -> None:
+        if self._pump is None:
+            # owned by this call: `finish` ends and awaits it
+            self._pump = asyncio.ensure_future(self._show())
+        self._deltas.put_nowait(delta)
+
+    async def _show(self) -> None:
+        while (delta := await self._deltas.get()) is not None:
+            while not self._deltas.empty():  # several at once: one pass of the cleaner
+                more = self._deltas.get_nowait()
+                if more is None:
+                    self._deltas.put_nowait(None)
+                    break
+                delta += more
+            await self._cleaner.feed(delta)
+        await self._cleaner.end()
+
+
+def _refused(call: ToolCall, refusal: Refusal) -> ToolResult:
+    return _failed(call, refusal.text, refusal.kind)
+
+
+def _failed(call: ToolCall, text: str, kind: ToolErrorKind = ToolErrorKind.FAILED) -> ToolResult:
+    return ToolResult(call_id=call.id, name=call.name, output=text, exit_code=1, kind=kind.value)
+
+
+def _result(call: ToolCall, output: object, images: Sequence[Image]) -> ToolResult:
+    """The result of what a tool gave; anything but a `ToolOutput` of valid text is an error of the tool."""
+    if not isinstance(output, ToolOutput) or not isinstance(output.text, str):
+        return _failed(call, f"{call.name} answered {type(output).__name__} instead of a ToolOutput; its effects stand")
+    metadata = _plain(output.metadata)
+    if metadata is None:
+        return _failed(call, f"{call.name} gave metadata that are not JSON; its effects stand")
+    return ToolResult(
+        call_id=call.id,
+        name=call.name,
+        output=output.text.encode("utf-8", "replace").decode("utf-8"),
+        exit_code=output.exit_code if output.exit_code is not None else 0 if output.success else 1,
+        metadata=metadata,
+        images=(*output.images, *images),
+        kind=None if output.success else ToolErrorKind.FAILED.value,
+    )
+
+
+def _plain(metadata: object) -> JsonObject | None:
+    try:
+        value = orjson.loads(orjson.dumps(metadata))
+    except (TypeError, ValueError):
+        return None
+    return value if isinstance(value, Mapping) else None

@@ -1,0 +1,1 @@
+"""The lanes that queued work goes through."""

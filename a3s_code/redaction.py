@@ -1,0 +1,110 @@
+"""Cleaning: everything a tool or the model says passes the security provider, and what cannot be cleaned is withheld."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from a3s_code.logs import get_log
+from a3s_code.messages import Json, JsonObject
+from a3s_code.points.security import SecurityProvider
+from a3s_code.threads import in_thread
+
+__all__ = ["Cleaner", "DeltaCleaner", "GetProvider"]
+
+GetProvider = Callable[[], Awaitable[SecurityProvider]]
+
+DEADLINE_S = 10.0
+WITHHELD = "[withheld: the security provider {reason}; see the log]"
+
+
+class Cleaner:
+    """Sanitises texts with the session's security provider; decides here, once, what its failures mean.
+
+    Args:
+        provider: Gives the provider; may raise when it cannot be opened.
+        deadline_s: Seconds that one text may take.
+    """
+
+    def __init__(self, provider: GetProvider, deadline_s: float = DEADLINE_S):
+        self._provider = provider
+        self._deadline_s = deadline_s
+
+    async def clean(self, text: str) -> str:
+        """The sanitised text, or a note that it is withheld when the provider fails in any way."""
+        if not text:
+            return text
+        try:
+            provider = await self._provider()
+            cleaned = await in_thread(provider.sanitize_output, text, timeout_s=self._deadline_s)
+        except TimeoutError:
+            return self._withheld("did not answer in time")
+        except (Exception, SystemExit) as error:  # noqa: BLE001 # a plugin may raise anything; nothing unclean passes
+            return self._withheld(f"failed ({type(error).__name__})")
+        if not isinstance(cleaned, str):
+            return self._withheld(f"answered {type(cleaned).__name__} instead of text")
+        return cleaned
+
+    async def clean_json(self, value: JsonObject) -> JsonObject:
+        """The same value with each of its texts sanitised."""
+        return {key: await self._clean_value(one) for key, one in value.items()}
+
+    async def taint(self, text: str) -> None:
+        """Tells the provider what the person wrote; its failure is logged and costs nothing."""
+        try:
+            provider = await self._provider()
+            await in_thread(provider.taint_input, text, timeout_s=self._deadline_s)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 # noting is not gating
+            get_log().warning("the security provider could not note the prompt", error=type(error).__name__)
+
+    async def safe_length(self, text: str) -> int:
+        """How much of a streamed text can be shown now; 0 when in doubt."""
+        try:
+            provider = await self._provider()
+            length = await in_thread(provider.safe_length, text, timeout_s=self._deadline_s)
+        except (Exception, SystemExit):  # noqa: BLE001 # the text is then judged whole, at its end
+            return 0
+        return length if isinstance(length, int) and 0 <= length <= len(text) else 0
+
+    async def _clean_value(self, value: Json) -> Json:
+        if isinstance(value, str):
+            return await self.clean(value)
+        if isinstance(value, list):
+            return [await self._clean_value(one) for one in value]
+        if isinstance(value, Mapping):
+            return {key: await self._clean_value(one) for key, one in value.items()}
+        return value
+
+    @staticmethod
+    def _withheld(reason: str) -> str:
+        get_log().error("output withheld", reason=reason)
+        return WITHHELD.format(reason=reason)
+
+
+class DeltaCleaner:
+    """Cleans a text that arrives in pieces, so that a secret split over two pieces is found too.
+
+    Args:
+        cleaner: Does the cleaning.
+        show: Gets each clean piece.
+    """
+
+    def __init__(self, cleaner: Cleaner, show: Callable[[str], None]):
+        self._cleaner = cleaner
+        self._show = show
+        self._pending = ""
+
+    async def feed(self, piece: str) -> None:
+        """Takes a piece and shows what can be shown by now."""
+        self._pending += piece
+        length = await self._cleaner.safe_length(self._pending)
+        if length:
+            head, self._pending = self._pending[:length], self._pending[length:]
+            self._show(await self._cleaner.clean(head))
+
+    async def end(self) -> None:
+        """Shows the rest."""
+        rest, self._pending = self._pending, ""
+        if rest:
+            self._show(await self._cleaner.clean(rest))
+
+    def drop(self) -> None:
+        """Forgets what was not shown."""
+        self._pending = ""

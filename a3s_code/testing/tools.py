@@ -1,0 +1,125 @@
+"""Tools for tests, and what a tool gets while it runs."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from a3s_code.plugin import Effects, Image, JsonObject, Target, Tool, ToolOutput, ToolSpec, ToolUse, Workspace
+from a3s_code.testing.workspace import PlainWorkspace
+
+__all__ = ["EchoTool", "FakeTool", "RecordingUse", "ToolAnswer"]
+
+ToolAnswer: TypeAlias = (
+    str | ToolOutput | Exception | Callable[[JsonObject, ToolUse], "str | ToolOutput | Awaitable[str | ToolOutput]"]
+)
+"""A text, a full output, an error to raise, or a function (plain or async) of the arguments and the running call."""
+
+ANY_OBJECT: JsonObject = {"type": "object"}
+
+
+class FakeTool(Tool):
+    """A tool that always answers the same.
+
+    Args:
+        name: Its name.
+        answer: What it answers.
+        effects: What it declares; side-effecting by default, like a tool that declares nothing.
+        schema: JSON schema of the arguments; default any object.
+        targets: What a call touches; default nothing.
+        orchestrates: Whether it starts other calls.
+
+    Attributes:
+        calls: The arguments of every call, in the order begun.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        answer: ToolAnswer = "ok",
+        *,
+        effects: Effects = Effects.NONE,
+        schema: JsonObject = ANY_OBJECT,
+        targets: Callable[[JsonObject], Sequence[Target]] = lambda args: (),
+        orchestrates: bool = False,
+    ):
+        self.calls: list[JsonObject] = []
+        self._answer = answer
+        self._spec = ToolSpec(
+            name=name,
+            description=f"The tool {name} of a test.",
+            schema=schema,
+            effects=effects,
+            targets=targets,
+            orchestrates=orchestrates,
+        )
+
+    @property
+    def spec(self) -> ToolSpec:
+        return self._spec
+
+    async def run(self, args: JsonObject, use: ToolUse) -> ToolOutput:
+        self.calls.append(args)
+        answer = self._answer
+        if isinstance(answer, Exception):
+            raise answer
+        if callable(answer):
+            said = answer(args, use)
+            answer = await said if inspect.isawaitable(said) else said
+        return answer if isinstance(answer, ToolOutput) else ToolOutput.ok(answer)
+
+
+class EchoTool(FakeTool):
+    """Reads nothing, writes nothing, answers its argument `text`."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "echo",
+            lambda args, use: str(args["text"]),
+            effects=Effects.READ_ONLY | Effects.IDEMPOTENT,
+            schema={
+                "type": "object",
+                "properties": {"text": {"type": "string"}},
+                "required": ["text"],
+                "additionalProperties": False,
+            },
+        )
+
+
+class RecordingUse(ToolUse):
+    """What a tool gets when a test runs it without a session.
+
+    Args:
+        folder: The workspace.
+        call_id: The id of the call.
+        deadline_s: Seconds that the tool is told it has left.
+
+    Attributes:
+        deltas: What the tool emitted.
+        images: What it attached.
+    """
+
+    def __init__(self, folder: Path, *, call_id: str = "call_1", deadline_s: float | None = None):
+        self.deltas: list[str] = []
+        self.images: list[Image] = []
+        self._workspace = PlainWorkspace(folder)
+        self._call_id = call_id
+        self._deadline_s = deadline_s
+
+    @property
+    def call_id(self) -> str:
+        return self._call_id
+
+    @property
+    def workspace(self) -> Workspace:
+        return self._workspace
+
+    @property
+    def deadline_s(self) -> float | None:
+        return self._deadline_s
+
+    def emit(self, delta: str) -> None:
+        self.deltas.append(delta)
+
+    def attach(self, image: Image) -> None:
+        self.images.append(image)

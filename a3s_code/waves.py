@@ -1,0 +1,76 @@
+"""Plans: the planner's steps, worked through one after the other on the session's own history."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from attrs import evolve, frozen
+
+from a3s_code.events import Event, PlanningEnd, PlanningStart, StepEnd, StepStart
+from a3s_code.loop import AgentLoop, Outcome
+from a3s_code.messages import user
+from a3s_code.points.llm import TextModel
+from a3s_code.points.planning import ExecutionPlan, Planner, PlanRequest, PlanStep
+from a3s_code.records import Prompted
+from a3s_code.transcript import Transcript
+from a3s_code.usage import Usage
+
+__all__ = ["PlannedRun"]
+
+
+@frozen(kw_only=True)
+class PlannedRun:
+    """Runs a prompt with a plan.
+
+    Args:
+        loop: Works through a step.
+        planner: Makes the plan.
+        model: What the planner asks.
+        tools: Names of the tools.
+        emit: Where events go.
+    """
+
+    loop: AgentLoop
+    planner: Callable[[], Awaitable[Planner]]
+    model: TextModel
+    tools: Sequence[str]
+    emit: Callable[[Event], None]
+
+    async def run(self, transcript: Transcript, run_id: str, prompt: str) -> Outcome:
+        """Plans *prompt*, which is in the history already, and works through the steps.
+
+        A plan of one step is the plain run.
+        """
+        self.emit(PlanningStart(prompt))
+        plan = await (await self.planner()).plan(PlanRequest(prompt=prompt, tools=tuple(self.tools)), self.model)
+        total = len(plan.steps)
+        self.emit(PlanningEnd(tuple(step.description for step in plan.steps), total))
+        outcome = Outcome(text="", usage=Usage(), stop_reason="end_turn", tool_calls_count=0, turns=0)
+        for number, step in enumerate(plan.steps, 1):
+            if total > 1:
+                text = _instruction(plan, step, number)
+                await transcript.add(Prompted(run_id=run_id, message=user(text), prompt="", origin="step"))
+            self.emit(StepStart(step.id, step.description, number, total))
+            done = await self.loop.run(transcript, run_id, outcome.turns + 1)
+            outcome = evolve(
+                done,
+                usage=outcome.usage + done.usage,
+                tool_calls_count=outcome.tool_calls_count + done.tool_calls_count,
+            )
+            is_done = done.stop_reason == "end_turn"
+            self.emit(StepEnd(step.id, "completed" if is_done else "failed", number, total))
+            if not is_done:
+                break
+        return outcome
+
+
+def _instruction(plan: ExecutionPlan, step: PlanStep, number: int) -> str:
+    total = len(plan.steps)
+    parts = []
+    if number == 1:
+        steps = "\n".join(f"{n}. {one.description}" for n, one in enumerate(plan.steps, 1))
+        parts.append(f"## Plan\n{steps}\n")
+    parts.append(f"Work on step {number} of {total} now: {step.description}")
+    if step.success_criteria:
+        parts.append(f"It is done when: {step.success_criteria}")
+    if number == total:
+        parts.append("It is the last step: finish by answering the whole request.")
+    return "\n".join(parts)

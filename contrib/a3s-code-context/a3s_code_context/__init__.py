@@ -1,0 +1,1 @@
+"""Finds text for prompts of a3s-code."""

@@ -1,0 +1,1 @@
+"""The default HttpClient: one egress gate for providers, MCP servers and the public web."""

@@ -1,0 +1,254 @@
+"""Httpx2Client against real servers on loopback."""
+
+import asyncio
+import gzip
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+
+import pytest
+from a3s_code_http.client import Httpx2Client
+from a3s_code_http.plugin import a3s_code_http_client
+from a3s_code_testing.loopback import LoopbackServer, Reset, Say, Stall, Status, refused_url
+
+from a3s_code.plugin import (
+    BoundHttp,
+    ConfigError,
+    HttpClient,
+    HttpRequest,
+    HttpTimeouts,
+    ModelError,
+    ModelErrorKind,
+    ToolError,
+    ToolErrorKind,
+)
+
+
+async def fetch(bound: BoundHttp, request: HttpRequest) -> tuple[int, Mapping[str, str], bytes, str]:
+    async with bound.send(request) as response:
+        body = b"".join([chunk async for chunk in response.chunks()])
+        return response.status, response.headers, body, response.url
+
+
+def run(use: Callable[[Httpx2Client], Awaitable[object]], **options: object):
+    async def main():
+        client = Httpx2Client(**options)
+        try:
+            return await use(client)
+        finally:
+            await client.aclose()
+
+    return asyncio.run(main())
+
+
+def post(url: str, **settings: object) -> HttpRequest:
+    return HttpRequest(method="POST", url=url, body=b"{}", **settings)
+
+
+def test_it_is_an_http_client():
+    assert isinstance(a3s_code_http_client(), HttpClient)
+
+
+def test_the_factory_loads_no_http_library():
+    code = "import sys, a3s_code_http.plugin as p; p.a3s_code_http_client(); sys.exit('httpx2' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_provider_is_reached():
+    with LoopbackServer([Status(418, headers={"X-Kind": "pot"}, body={"short": "stout"})]) as server:
+        request = post(f"{server.url}/tea?now=1", headers=(("x-mine", "1"), ("Host", "elsewhere.example")))
+        status, headers, body, url = run(lambda client: fetch(client.provider(server.url), request))
+        seen = server.requests[0]
+    assert (status, headers["x-kind"], body, url) == (418, "pot", b'{"short": "stout"}', request.url)
+    assert (seen.path, seen.headers["x-mine"], seen.body) == ("/tea?now=1", "1", b"{}")
+    assert seen.headers["host"] == server.url.removeprefix("http://")
+
+
+@pytest.mark.parametrize("purpose", ["provider", "mcp"])
+def test_another_origin_is_denied_before_a_connection(purpose: str):
+    with LoopbackServer([Say("never")]) as allowed, LoopbackServer([Say("never")]) as other:
+        for url in (other.url, allowed.url.replace("127.0.0.1", "localhost"), allowed.url.replace("http", "https")):
+            with pytest.raises(ToolError) as caught:
+                run(lambda client, url=url: fetch(getattr(client, purpose)(allowed.url), post(url)))
+            assert caught.value.kind is ToolErrorKind.DENIED
+        assert other.requests == allowed.requests == []
+
+
+def test_a_provider_redirect_is_an_answer():
+    with LoopbackServer([Say("never")]) as other:
+        with LoopbackServer([Status(302, headers={"location": other.url})]) as server:
+            status, *_ = run(lambda client: fetch(client.provider(server.url), post(server.url)))
+        assert (status, other.requests) == (302, [])
+
+
+def test_a_bad_origin_is_the_users_error():
+    with pytest.raises(ConfigError, match="write it as https://"):
+        Httpx2Client().provider("localhost:11434")
+
+
+def test_connections_are_used_again():
+    ports: set[object] = set()
+
+    async def twice(client: Httpx2Client) -> None:
+        for _ in range(2):
+            async with client.provider(server.url).send(post(server.url)) as response:
+                ports.add(response._response.extensions["network_stream"].get_extra_info("client_addr"))
+                assert [chunk async for chunk in response.chunks()]
+
+    with LoopbackServer([Status(200, body="a"), Status(200, body="b")]) as server:
+        run(twice)
+    assert len(ports) == 1
+
+
+def test_silence_is_stalled_and_names_host_and_seconds():
+    with LoopbackServer([Stall()]) as server:
+        request = HttpRequest(
+            method="POST", url=f"{server.url}/v1/messages", body=b'{"stream": true}', timeouts=HttpTimeouts(read_s=0.1)
+        )
+        with pytest.raises(ModelError, match=r"127\.0\.0\.1:\d+ was silent for 0\.1 s") as caught:
+            run(lambda client: fetch(client.provider(server.url), request))
+    assert caught.value.kind is ModelErrorKind.STALLED
+
+
+def test_the_whole_exchange_has_a_deadline():
+    with LoopbackServer([Stall("x")]) as server:
+        request = HttpRequest(
+            method="POST", url=f"{server.url}/v1/messages", body=b'{"stream": true}', timeouts=HttpTimeouts(total_s=0.2)
+        )
+        with pytest.raises(ModelError, match=r"longer than 0\.2 s") as caught:
+            run(lambda client: fetch(client.provider(server.url), request))
+    assert caught.value.kind is ModelErrorKind.STALLED
+
+
+def test_a_broken_connection_is_a_connection_error():
+    with LoopbackServer([Reset()]) as server, pytest.raises(ModelError, match="broke off") as caught:
+        run(lambda client: fetch(client.provider(server.url), post(server.url)))
+    assert caught.value.kind is ModelErrorKind.CONNECTION
+
+
+def test_nobody_listening_is_a_connection_error():
+    url = refused_url()
+    with pytest.raises(ModelError, match="Could not connect") as caught:
+        run(lambda client: fetch(client.provider(url), post(url)))
+    assert caught.value.kind is ModelErrorKind.CONNECTION
+
+
+def test_a_line_break_in_a_header_is_refused():
+    url = refused_url()
+    with pytest.raises(ToolError, match="line break"):
+        run(lambda client: fetch(client.mcp(url), post(url, headers=(("x", "a\r\nHost: b"),))))
+
+
+def test_a_closed_client_says_so():
+    async def closed(client: Httpx2Client) -> None:
+        await client.aclose()
+        await client.aclose()
+        await fetch(client.mcp("http://127.0.0.1:1"), post("http://127.0.0.1:1"))
+
+    with pytest.raises(ModelError, match="closed"):
+        run(closed)
+
+
+def test_the_proxy_of_the_environment_is_for_providers_only(monkeypatch: pytest.MonkeyPatch):
+    async def both(client: Httpx2Client) -> None:
+        await fetch(client.provider("http://models.invalid"), post("http://models.invalid/a"))
+        with pytest.raises(ModelError, match="Could not connect"):
+            await fetch(client.mcp("http://models.invalid"), post("http://models.invalid/b"))
+
+    with LoopbackServer([Status(200), Status(200)]) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        run(both)
+        assert [request.path for request in proxy.requests] == ["http://models.invalid/a"]
+
+
+def test_the_public_web_does_not_reach_this_machine():
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    with LoopbackServer([Say("never")]) as server:
+        port = server.url.rpartition(":")[2]
+        for url in (server.url, f"http://example.com:{port}/"):
+            with pytest.raises(ToolError) as caught:
+                run(lambda client, url=url: fetch(client.public_web(), post(url)), resolve=resolve)
+            assert caught.value.kind is ToolErrorKind.DENIED
+        assert server.requests == []
+
+
+def test_bodies_are_decompressed():
+    turn = Status(200, headers={"content-encoding": "gzip"}, body=gzip.compress(b"hello " * 1000))
+    with LoopbackServer([turn]) as server:
+        _, _, body, _ = run(lambda client: fetch(client.provider(server.url), post(server.url)))
+    assert body == b"hello " * 1000
+
+
+@pytest.fixture
+def loopback_is_public(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets 127.0.0.1 count as public, so that the way behind the gate can be walked."""
+    monkeypatch.setattr("a3s_code_http.egress.is_public", lambda answer: answer in {"127.0.0.1", "127.0.0.9"})
+
+
+def browse(server: LoopbackServer, path: str = "/", *, answers: tuple[str, ...] = ("127.0.0.1",), **settings: object):
+    async def resolve(host: str, port: int) -> tuple[str, ...]:
+        return answers if host == "site.example" else ("127.0.0.1",)
+
+    port = server.url.rpartition(":")[2]
+    request = post(f"http://site.example:{port}{path}", **settings)
+    return run(lambda client: fetch(client.public_web(), request), resolve=resolve)
+
+
+@pytest.mark.usefixtures("loopback_is_public")
+def test_the_public_web_is_asked_under_its_name():
+    with LoopbackServer([Status(200, body="hi")]) as server:
+        _, _, body, url = browse(server, "/a?b")
+        assert server.requests[0].headers["host"].startswith("site.example:")
+    assert body == b"hi"
+    assert url.startswith("http://site.example:")
+
+
+@pytest.mark.usefixtures("loopback_is_public")
+@pytest.mark.parametrize("answers", [("127.0.0.9", "127.0.0.1"), ("127.0.0.1", "127.0.0.9")])
+def test_one_address_that_answers_is_enough(answers: tuple[str, ...]):
+    with LoopbackServer([Status(200, body="hi")]) as server:
+        assert browse(server, answers=answers)[2] == b"hi"
+
+
+@pytest.mark.usefixtures("loopback_is_public")
+def test_a_redirect_to_another_origin_takes_no_credentials_along():
+    headers = (("Authorization", "Bearer x"), ("X-Api-Key", "y"), ("Accept", "text/html"))
+    with LoopbackServer([Status(200, body="there")]) as other:
+        port = other.url.rpartition(":")[2]
+        turns = [
+            Status(302, headers={"location": "/next"}),
+            Status(302, headers={"location": f"http://other.example:{port}/"}),
+        ]
+        with LoopbackServer(turns) as server:
+            assert browse(server, headers=headers)[2] == b"there"
+            assert server.requests[1].headers["authorization"] == "Bearer x"
+        seen = other.requests[0]
+    assert seen.headers["accept"] == "text/html"
+    assert not {"authorization", "x-api-key"} & seen.headers.keys()
+
+
+@pytest.mark.usefixtures("loopback_is_public")
+def test_a_body_is_not_sent_on_to_another_origin():
+    turn = Status(307, headers={"location": "http://other.example/"})
+    with LoopbackServer([turn]) as server, pytest.raises(ToolError, match="body") as caught:
+        browse(server)
+    assert caught.value.kind is ToolErrorKind.DENIED
+
+
+@pytest.mark.usefixtures("loopback_is_public")
+def test_a_redirect_inside_is_denied():
+    turn = Status(302, headers={"location": "http://169.254.169.254/latest"})
+    with LoopbackServer([turn]) as server, pytest.raises(ToolError, match=r"169\.254\.169\.254") as caught:
+        browse(server)
+    assert caught.value.kind is ToolErrorKind.DENIED
+
+
+@pytest.mark.usefixtures("loopback_is_public")
+def test_a_loop_of_redirects_ends():
+    with LoopbackServer([Status(302, headers={"location": "/again"})] * 20) as server:
+        with pytest.raises(ToolError, match="10 redirects"):
+            browse(server)
+        assert len(server.requests) == 11

@@ -1,0 +1,1 @@
+"""Models and embeddings of OpenAI and of every compatible endpoint."""

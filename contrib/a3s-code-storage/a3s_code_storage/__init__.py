@@ -1,0 +1,1 @@
+"""Sessions and memories of a3s-code in files and in memory."""
