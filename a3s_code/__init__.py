@@ -2,8 +2,8 @@
 
     from a3s_code import Agent, SessionOptions
 
-Every name is imported at its first use; the names of default plugins (`PermissionPolicy`, `builtin_skills`, ...) come from
-the distributions that export them.
+Every name is imported at its first use; the names of default plugins (`PermissionPolicy`, `builtin_skills`, ...) come
+from the distributions that export them.
 """
 
 from importlib import import_module
@@ -80,7 +80,7 @@ _EXPORTED_BY = {
 }
 _EXPORTER_OF = {name: distribution for distribution, names in _EXPORTED_BY.items() for name in names}
 
-__all__ = sorted({"__version__", *_HOME_OF, *_EXPORTER_OF})
+__all__ = sorted({"__version__", *_HOME_OF, *_EXPORTER_OF})  # noqa: PLE0605 # each name stands once, above
 
 
 def __getattr__(name: str) -> object:

@@ -16,7 +16,6 @@ from a3s_code.composition import SessionPlan, command_registry
 from a3s_code.config import Config, LoadedConfig, load, validate
 from a3s_code.errors import ConfigError, PluginError, SessionError, SessionNotFoundError
 from a3s_code.extensions import Extensions
-
 from a3s_code.logs import get_log
 from a3s_code.model import choose
 from a3s_code.options import SessionOptions
@@ -50,7 +49,7 @@ class AsyncAgent:
         self._pid = os.getpid()
         self._loaded = _loaded(config)
         self._selection = Selection.of(self._loaded.config, catalogue if catalogue is not None else scan())
-        self._selection.check()
+        self._selection.check(self._loaded.named_at)
         self._settings = PluginSettings(self._loaded, self._selection)
         self._extensions = Extensions(self._selection, self._settings)
         self._background = Background()
@@ -154,9 +153,7 @@ class AsyncAgent:
         if session_id in self._sessions and not self._sessions[session_id].is_closed:
             raise SessionError(f"the session {session_id} is open in this agent already; close it first")
         folder = FolderWorkspace(workspace)
-        selection = self._selection.with_files(
-            tuple(offer for path in options.plugins for offer in from_file(path))
-        )
+        selection = self._selection.with_files(tuple(offer for path in options.plugins for offer in from_file(path)))
         if options.fs_context is True:
             selection = attrs.evolve(selection, used=(*selection.used, "context_provider:filesystem"))
         extensions = Extensions(
@@ -203,7 +200,7 @@ class Background:
         self._tasks: set[asyncio.Task[Result]] = set()
 
     def spawn(self, work: Coroutine[object, object, Result]) -> asyncio.Task[Result]:
-        task = asyncio.ensure_future(work)
+        task = asyncio.ensure_future(work)  # noqa: TID251 # owned by this class until it ends
         self._tasks.add(task)
         task.add_done_callback(self._forget)
         return task
@@ -267,5 +264,3 @@ def _slash_commands(selection: Selection) -> Sequence[SlashCommand]:
             raise PluginError(f"{offer.id} of {offer.origin} is no slash command: it needs name, description, execute")
         commands.append(command)
     return commands
-
-

@@ -56,7 +56,7 @@ class PluginSettings:
             inspect.signature(kind).bind()
         except TypeError as error:
             raise PluginError(
-                f"{factory.offer.id} needs settings: write plugin \"{factory.offer.group}\" \"{factory.offer.name}\" "
+                f'{factory.offer.id} needs settings: write plugin "{factory.offer.group}" "{factory.offer.name}" '
                 f"{{ ... }} ({error})",
                 plugin=factory.offer.id,
             ) from error

@@ -6,7 +6,15 @@ from attrs import field, frozen
 
 from a3s_code.points.slash import CommandAction, CommandContext, CommandReply, SlashCommand
 
-__all__ = ["ClearHistory", "CommandRegistry", "Compact", "FunctionCommand", "ShowStatus", "SwitchModel", "builtin_commands"]
+__all__ = [
+    "ClearHistory",
+    "CommandRegistry",
+    "Compact",
+    "FunctionCommand",
+    "ShowStatus",
+    "SwitchModel",
+    "builtin_commands",
+]
 
 
 @frozen
@@ -80,7 +88,8 @@ def builtin_commands(registry: CommandRegistry) -> tuple[SlashCommand, ...]:
         dollars = "unknown (the model has no cost block)" if context.cost_usd is None else f"${context.cost_usd:.4f}"
         return (
             f"Session {context.session_id[:8]}, model {context.model}\n"
-            f"Tokens: {usage.prompt_tokens:,} in ({usage.cache_read_tokens:,} from cache), {usage.output_tokens:,} out\n"
+            f"Tokens: {usage.prompt_tokens:,} in ({usage.cache_read_tokens:,} from cache), "
+            f"{usage.output_tokens:,} out\n"
             f"Cost: {dollars}"
         )
 

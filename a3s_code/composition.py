@@ -174,9 +174,7 @@ async def compose(
             settings=_loop_settings(options, config),
             model_name=lambda: model.choice.name,
         )
-        planned = PlannedRun(
-            loop=loop, planner=extensions.planner.get, model=model, tools=tools.names(), emit=emit
-        )
+        planned = PlannedRun(loop=loop, planner=extensions.planner.get, model=model, tools=tools.names(), emit=emit)
         runner = Runner(
             transcript=transcript,
             loop=loop,
@@ -299,7 +297,9 @@ async def _skills(plan: SessionPlan, notes: list[Event]) -> str:
         builtin = export("builtin_skills")
     except AttributeError as error:
         raise PluginError("skills need the distribution a3s-code-skills: pip install a3s-code-skills") from error
-    assert callable(registry) and callable(prompt_of) and callable(builtin)
+    assert callable(registry)
+    assert callable(prompt_of)
+    assert callable(builtin)
     found = registry(await plan.extensions.skill_validator.get())
     if plan.options.builtin_skills:
         for skill in builtin():

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from a3s_code import hcl
 from a3s_code.errors import ConfigError
-from a3s_code.hcl import Attribute, Block, Body, Fault, Position, Scalar
+from a3s_code.hcl import Attribute, Block, Body, Fault, ListValue, Position, Scalar
 from a3s_code.lanes import Lane
 from a3s_code.settings import Secret, at_least, key_of, more_than, nearest, needed, one_of, setting
 from a3s_code.structure import structure, unfinished
@@ -326,6 +326,7 @@ class LoadedConfig:
         warnings: One line for each setting that has no effect yet.
         unset_keys: For a provider whose api_key is the env() of a variable that is not set: where that is written,
             such as "agent.hcl:5:13: the environment variable OPENAI_API_KEY is not set".
+        named_at: Where the `plugins` block names a plugin, such as {"docker": "agent.hcl:9:18"}.
     """
 
     config: Config
@@ -334,6 +335,7 @@ class LoadedConfig:
     plugin_blocks: tuple[Block, ...] = ()
     warnings: tuple[str, ...] = ()
     unset_keys: Mapping[str, str] = attrs.field(factory=dict)
+    named_at: Mapping[str, str] = attrs.field(factory=dict)
 
 
 def load(source: str | Path, environ: Mapping[str, str] = os.environ) -> LoadedConfig:
@@ -369,6 +371,7 @@ def load(source: str | Path, environ: Mapping[str, str] = os.environ) -> LoadedC
         plugin_blocks=plugin_blocks,
         warnings=unfinished(body, Config, path=name),
         unset_keys=_unset_keys(body, config, name),
+        named_at=_named_at(body, name),
     )
 
 
@@ -489,6 +492,25 @@ def _unset_keys(body: Body, config: Config, name: str) -> dict[str, str]:
             where = f"{name}:{at.line}:{at.column}"
             unset[provider.name] = f"{where}: the environment variable {key.value.variable} is not set"
     return unset
+
+
+def _named_at(body: Body, name: str) -> dict[str, str]:
+    values = [one.value for key, one in body.attributes.items() if key_of(key, ("storage_backend",))]
+    for block in body.blocks:
+        if block.type == "plugins":
+            values.extend(attribute.value for attribute in block.body.attributes.values())
+    places: dict[str, str] = {}
+    while values:
+        match values.pop():
+            case Scalar(value=str(word), position=at):
+                places[word] = f"{name}:{at.line}:{at.column}"
+            case ListValue(elements=elements):
+                values.extend(elements)
+            case Body(attributes=attributes):
+                values.extend(attribute.value for attribute in attributes.values())
+            case Scalar():
+                pass  # no name
+    return places
 
 
 def _attribute(body: Body, name: str) -> Attribute | None:

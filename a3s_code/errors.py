@@ -5,7 +5,7 @@
     ├── PluginError              a plugin is missing, broken or clashes with another: says which and what to install
     ├── PromptError              what was to be sent cannot be sent (empty, too large, unreadable attachment)
     ├── ModelError               the model's provider refused, failed or broke off; carries kind, status, retry_after_s
-    ├── ToolError                raised by tools; becomes a result that the model reads, so callers meet it in direct calls only
+    ├── ToolError                raised by tools and told to the model; callers meet it in direct calls only
     └── SessionError             a session or agent cannot be used like this (closed, forked process, damaged journal)
         ├── SessionBusyError     a prompt is already running in this session
         ├── SessionLockedError   another process holds this session; names it

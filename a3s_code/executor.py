@@ -102,7 +102,7 @@ class ToolExecutor:
     _recent: list[tuple[str, str]] = field(factory=list, init=False)
 
     async def run_all(self, calls: Sequence[ToolCall], transcript: Transcript) -> None:
-        """Runs the calls of one reply: judged in order, read-only ones side by side, all others one at a time in order."""
+        """Runs the calls of one reply: judged in order, read-only ones side by side, all others one after the other."""
         async with asyncio.TaskGroup() as group:
             running: list[asyncio.Task[ToolResult]] = []
             for call in calls:
@@ -187,7 +187,9 @@ class ToolExecutor:
             finally:
                 await use.finish()
             return _result(passed.call, output, use.images)
-        return _failed(passed.call, f"{passed.call.name}: the policy kept changing; nothing was run", ToolErrorKind.DENIED)
+        return _failed(
+            passed.call, f"{passed.call.name}: the policy kept changing; nothing was run", ToolErrorKind.DENIED
+        )
 
     async def _in_lane(self, tool: Tool, passed: Passed, use: "_Use") -> ToolOutput:
         async def perform() -> ToolOutput:
@@ -223,9 +225,7 @@ class ToolExecutor:
             "result": {"success": not result.is_error, "output": result.output, "exit_code": result.exit_code},
             "output": result.output,
         }
-        event = HookEvent(
-            event_type=HookEventType.POST_TOOL_USE, session_id=self.settings.session_id, payload=payload
-        )
+        event = HookEvent(event_type=HookEventType.POST_TOOL_USE, session_id=self.settings.session_id, payload=payload)
         try:
             hooks = await self.hooks()
             async with asyncio.timeout(HOOK_DEADLINE_S):
@@ -250,7 +250,11 @@ class ToolExecutor:
 
     def _repeat_refusal(self, call: ToolCall) -> Refusal | None:
         """Refuses a call that was just made several times in a row with the same result."""
-        if len(self._recent) < SAME_CALLS_AT_MOST or len(set(self._recent)) > 1 or self._recent[0][0] != call_hash(call):
+        if (
+            len(self._recent) < SAME_CALLS_AT_MOST
+            or len(set(self._recent)) > 1
+            or self._recent[0][0] != call_hash(call)
+        ):
             return None
         text = (
             f"this call of {call.name} was made {SAME_CALLS_AT_MOST} times in a row with the same result; "
@@ -297,8 +301,7 @@ class _Use:
 
     def _take(self, delta: str) -> None:
         if self._pump is None:
-            # owned by this call: `finish` ends and awaits it
-            self._pump = asyncio.ensure_future(self._show())
+            self._pump = asyncio.ensure_future(self._show())  # noqa: TID251 # `finish` ends and awaits it
         self._deltas.put_nowait(delta)
 
     async def _show(self) -> None:

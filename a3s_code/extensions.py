@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, Protocol, TypeVar
 
-from attrs import field, frozen
+from attrs import frozen
 
 from a3s_code.errors import PluginError
 from a3s_code.hookspecs import POINTS, Arity, Point, Scope
@@ -61,8 +61,8 @@ class Opening(Generic[T]):
     async def get(self) -> T:
         task = self._task
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
-            # owned here: the first caller may be cancelled while others still wait for the same object
-            task = self._task = asyncio.ensure_future(self._open())
+            # its own task: the first caller may be cancelled while others still wait for the same object
+            task = self._task = asyncio.ensure_future(self._open())  # noqa: TID251 # `settle` ends it
         return await asyncio.shield(task)
 
     async def settle(self) -> None:

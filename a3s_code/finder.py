@@ -56,7 +56,7 @@ class Finder:
             try:
                 async with asyncio.timeout(DEADLINE_S):
                     await provider.on_turn_complete(self.session_id, prompt, response)
-            except Exception:  # noqa: BLE001, S110, PERF203 # foreign code, told out of courtesy
+            except Exception:  # noqa: BLE001, S110 # foreign code, told out of courtesy
                 pass
 
     async def _context(self, prompt: str, events: list[Event]) -> list[str]:

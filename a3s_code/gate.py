@@ -110,7 +110,9 @@ class Gate:
         for _ in range(REWRITES_AT_MOST + 1):
             faults = schema.faults(call.arguments)
             if faults:
-                return Refusal(f"invalid arguments for {call.name}: {'; '.join(faults)}", ToolErrorKind.INVALID_ARGUMENT)
+                return Refusal(
+                    f"invalid arguments for {call.name}: {'; '.join(faults)}", ToolErrorKind.INVALID_ARGUMENT
+                )
             try:
                 targets = self._resolve(spec.targets(call.arguments))
             except ToolError as error:
@@ -154,9 +156,7 @@ class Gate:
             "args": dict(call.arguments),
             "working_directory": str(self._workspace.root),
         }
-        event = HookEvent(
-            event_type=HookEventType.PRE_TOOL_USE, session_id=self._settings.session_id, payload=payload
-        )
+        event = HookEvent(event_type=HookEventType.PRE_TOOL_USE, session_id=self._settings.session_id, payload=payload)
         try:
             hooks = await self._points.hooks()
             async with asyncio.timeout(self._settings.hook_deadline_s):
@@ -255,7 +255,9 @@ class Gate:
             case Outcome.REJECTED:
                 self._emit(ConfirmationReceived(call.id, False, answer.reason))
                 reason = f" Reason: {answer.reason}." if answer.reason else ""
-                return Refusal(f"{call.name} was REJECTED by the user.{reason} DO NOT retry it; ask or go on without it.")
+                return Refusal(
+                    f"{call.name} was REJECTED by the user.{reason} DO NOT retry it; ask or go on without it."
+                )
             case Outcome.TIMEOUT:
                 self._emit(ConfirmationTimeout(call.id, "rejected"))
                 return Refusal(f"nobody answered the question about {call.name}; do not retry it, tell the user")

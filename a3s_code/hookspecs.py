@@ -142,7 +142,7 @@ class Specs:
 
 
 class Arity(Enum):
-    """ONE: a single implementation at a time. MANY: all that are selected. BY_NAME: a family, each opened by its name."""
+    """ONE: one implementation at a time. MANY: all that are selected. BY_NAME: a family, each opened by its name."""
 
     ONE = "one"
     MANY = "many"

@@ -86,7 +86,11 @@ class AgentLoop:
                 )
         text = reply.text if reply is not None else ""
         return Outcome(
-            text=text, usage=usage, stop_reason="max_tool_rounds", tool_calls_count=calls, turns=self.settings.max_rounds
+            text=text,
+            usage=usage,
+            stop_reason="max_tool_rounds",
+            tool_calls_count=calls,
+            turns=self.settings.max_rounds,
         )
 
     def _replied(self, reply: Reply, turn: int) -> Replied:

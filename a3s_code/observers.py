@@ -1,4 +1,4 @@
-"""Telling lifecycle hooks what happens: observers, whose failures are logged and cost nothing, and the prompt's gate."""
+"""Telling lifecycle hooks what happens: observers, whose failures cost nothing, and the gate of the prompt."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping

@@ -34,8 +34,8 @@ __all__ = ["SessionOptions"]
 class SessionOptions:
     """Options of a session; every one is optional and can be given as a keyword or assigned later.
 
-    The session takes a copy when it is made: changing the options afterwards changes only later sessions. An option wins
-    over the configuration file, which wins over the default. Objects given here are the caller's to close.
+    The session takes a copy when it is made: changing the options afterwards changes only later sessions. An option
+    wins over the configuration file, which wins over the default. Objects given here are the caller's to close.
     """
 
     # The model
@@ -137,7 +137,9 @@ class SessionOptions:
 
     def overrides(self) -> dict[str, object]:
         """The objects that fill extension points, by point."""
-        given: dict[str, object] = {name: value for name in _POINT_OPTIONS if (value := getattr(self, name)) is not None}
+        given: dict[str, object] = {
+            name: value for name in _POINT_OPTIONS if (value := getattr(self, name)) is not None
+        }
         for option, point in (("tools", "tool"), ("context_providers", "context_provider"), ("hooks", "hook_handler")):
             if members := tuple(getattr(self, option)):
                 given[point] = members

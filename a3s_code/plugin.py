@@ -15,6 +15,7 @@ from a3s_code.config import (
     SearchConfig,
     Secret,
     StorageConfig,
+    needed,
     setting,
 )
 from a3s_code.errors import (
@@ -115,6 +116,7 @@ from a3s_code.points.tools import (
     Workspace,
 )
 from a3s_code.points.vectors import VectorEntry, VectorHit, VectorStore
+from a3s_code.settings import at_least, more_than, one_of
 from a3s_code.usage import Price, Usage
 
 __all__ = [
@@ -244,9 +246,13 @@ __all__ = [
     "Workspace",
     "WorkspacePath",
     "assistant",
+    "at_least",
     "get_log",
     "hookimpl",
     "image_type",
+    "more_than",
+    "needed",
+    "one_of",
     "score",
     "setting",
     "tool",

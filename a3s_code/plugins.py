@@ -1,12 +1,11 @@
 """Plugins: what is installed, what is selected, and how a factory is loaded and called.
 
-Finding is one scan of the installed metadata and imports nothing. Loading is stevedore's work, calling a factory pluggy's.
+Finding is one scan of the installed metadata and imports nothing. Loading is stevedore's work, calling pluggy's.
 """
 
 import importlib.metadata
 import importlib.util
 import inspect
-import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -145,7 +144,7 @@ class Catalogue:
         if len(found) > 1:
             origins = " and ".join(str(offer.origin) for offer in found)
             raise PluginError(
-                f"{group}:{name} is offered by {origins}; uninstall one of them, or disable neither and pick another name",
+                f"{group}:{name} is offered by {origins}; uninstall one of them",
                 plugin=f"{group}:{name}",
             )
         return found[0] if found else None
@@ -188,7 +187,7 @@ def scan() -> Catalogue:
 
 def _mtime(path: str) -> int:
     try:
-        return os.stat(path or ".").st_mtime_ns
+        return Path(path or ".").stat().st_mtime_ns
     except OSError:
         return 0
 
@@ -248,7 +247,7 @@ def _loader(entry: importlib.metadata.EntryPoint, origin: Origin, id: str) -> Ca
             def list_entry_points(self) -> list[importlib.metadata.EntryPoint]:
                 return [entry]  # from our own scan: stevedore's disk cache can be stale and loses the distribution
 
-            def _load_one_plugin(self, *args: Any) -> Any:  # noqa: ANN401 # stevedore's own signature
+            def _load_one_plugin(self, *args: Any) -> Any:  # stevedore's own signature
                 try:
                     return super()._load_one_plugin(*args)
                 except (SystemExit, AssertionError) as error:  # stevedore lets these two through
@@ -263,7 +262,7 @@ def _loader(entry: importlib.metadata.EntryPoint, origin: Origin, id: str) -> Ca
             error = failures[0]
             raise PluginError(
                 f"{id} of {origin} cannot be loaded from {entry.value}: {_said(error)}; "
-                f"reinstall or upgrade {origin.distribution}, or disable it: plugins {{ disabled = [\"{id}\"] }}",
+                f'reinstall or upgrade {origin.distribution}, or disable it: plugins {{ disabled = ["{id}"] }}',
                 plugin=id,
             ) from error
         return manager.extensions[0].plugin
@@ -299,8 +298,10 @@ def from_file(path: str | Path) -> tuple[Offer, ...]:
             offers.append(Offer(point, path.stem, origin, _same(value)))
         elif isinstance(value, FunctionTool) and value.function.__module__ == module.__name__:
             offers.append(Offer("tool", value.spec.name, origin, _same(value)))
-    for command in getattr(module, "slash_commands", ()):
-        offers.append(Offer("slash_command", command.name, origin, _same(command)))
+    offers.extend(
+        Offer("slash_command", command.name, origin, _same(command))
+        for command in getattr(module, "slash_commands", ())
+    )
     if not offers:
         raise PluginError(
             f"the plugin {path} offers nothing: it needs a function marked @hookimpl and named a3s_code_<point>, "
@@ -367,7 +368,7 @@ class Selection:
             return own[0]
         name = self.chosen.get(point.name) or point.default
         if name is None:
-            raise PluginError(f"nothing is selected for {point.name}; write: plugins {{ {point.name} = \"...\" }}")
+            raise PluginError(f'nothing is selected for {point.name}; write: plugins {{ {point.name} = "..." }}')
         if point.name == "bash_sandbox" and name == "auto":
             name = "local"  # bubblewrap joins here when its distribution exists
         return self.named(point, name)
@@ -408,25 +409,44 @@ class Selection:
             return offer.origin.distribution in DEFAULTS or self.chosen.get(point.name) == offer.name
         return offer in self.many(offer.group)
 
-    def check(self) -> None:
-        """Raises PluginError for a name that configuration gives and nobody offers, or whose module is broken."""
-        named = [(point, name) for point, name in self.chosen.items() if (point, name) != ("bash_sandbox", "auto")]
-        for group, name in named:
-            if POINTS[group].default != name:
+    def check(self, named_at: Mapping[str, str]) -> None:
+        """Looks at every plugin that configuration names, without opening any.
+
+        Args:
+            named_at: Where a name stands, such as {"docker": "agent.hcl:9:18"}.
+
+        Raises:
+            PluginError: Nobody offers a name, or its module is broken; says where it is named and what to do.
+        """
+        names = [*self.chosen.values(), *self.used, *self.disabled]
+        for name in names:
+            try:
+                self._check_name(name)
+            except PluginError as error:
+                place = named_at.get(name)
+                text = f"{place}: {error}" if place else str(error)
+                raise PluginError(text, plugin=error.plugin, is_missing=error.is_missing) from error
+
+    def _check_name(self, name: str) -> None:
+        for group in (group for group, chosen in self.chosen.items() if chosen == name):
+            is_rule = (group, name) == ("bash_sandbox", "auto")
+            if POINTS[group].default != name and not is_rule:  # defaults are looked at when they are needed
                 self.catalogue.need(group, name).load()
-        for name in self.used:
-            found = [offer for offer in self.catalogue.offers if self._is_member(offer) and name in (offer.name, offer.id)]
-            if not found:
-                members = sorted({offer.name for offer in self.catalogue.offers if self._is_member(offer)})
-                near = get_close_matches(name, members, 1)
-                cure = f'did you mean "{near[0]}"?' if near else "install the distribution that offers it"
-                raise PluginError(f'plugins.use names "{name}", which no installed plugin offers: {cure}')
-            for offer in found:
-                self.catalogue.find(offer.group, offer.name)
-                offer.load()
-        for id in self.disabled:
-            if ":" not in id:
-                raise PluginError(f'plugins.disabled takes full ids such as "llm_client:openai", not "{id}"')
+        if name in self.used:
+            self._check_member(name)
+        if name in self.disabled and ":" not in name:
+            raise PluginError(f'plugins.disabled takes full ids such as "llm_client:openai", not "{name}"')
+
+    def _check_member(self, name: str) -> None:
+        members = [offer for offer in self.catalogue.offers if self._is_member(offer)]
+        found = [offer for offer in members if name in (offer.name, offer.id)]
+        if not found:
+            near = get_close_matches(name, sorted({offer.name for offer in members}), 1)
+            cure = f'did you mean "{near[0]}"?' if near else "install the distribution that offers it"
+            raise PluginError(f'plugins.use names "{name}", which no installed plugin offers: {cure}', is_missing=True)
+        for offer in found:
+            self.catalogue.find(offer.group, offer.name)
+            offer.load()
 
     @staticmethod
     def _is_member(offer: Offer) -> bool:
@@ -462,7 +482,9 @@ class Factory:
         if marks is None:
             raise PluginError(f"{where} must be marked with @hookimpl from a3s_code.plugin", plugin=offer.id)
         if inspect.iscoroutinefunction(loaded) or inspect.isgeneratorfunction(loaded):
-            raise PluginError(f"{where} must be a synchronous function; await in the object it returns", plugin=offer.id)
+            raise PluginError(
+                f"{where} must be a synchronous function; await in the object it returns", plugin=offer.id
+            )
         if marks.get("wrapper") or marks.get("hookwrapper"):
             raise PluginError(f"{where} must not be a hook wrapper; it makes one object", plugin=offer.id)
         if marks.get("specname") not in (None, point.spec_name):
@@ -520,7 +542,9 @@ class Factory:
         except (Exception, SystemExit) as error:  # a factory is foreign code and may raise anything
             raise PluginError(f"{id} of {origin} failed to open: {type(error).__name__}: {error}", plugin=id) from error
         if not made:
-            raise PluginError(f"{id} of {origin}: its factory returned None instead of a {self.point.protocol}", plugin=id)
+            raise PluginError(
+                f"{id} of {origin}: its factory returned None instead of a {self.point.protocol}", plugin=id
+            )
         value = made[0]
         values = value if isinstance(value, tuple) and self.point.arity is Arity.MANY else (value,)
         for one in values:

@@ -1,4 +1,4 @@
-"""Cleaning: everything a tool or the model says passes the security provider, and what cannot be cleaned is withheld."""
+"""Cleaning: what a tool or the model says passes the security provider, and what cannot be cleaned is withheld."""
 
 from collections.abc import Awaitable, Callable, Mapping
 

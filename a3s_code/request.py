@@ -81,9 +81,7 @@ class RequestBuilder:
         """The next request; compacts the history first when it nears the context window."""
         if self._settings.auto_compact and self._share(transcript) >= self._settings.threshold:
             await self._compact_once(transcript)
-        return ModelRequest(
-            model="", messages=tuple(transcript.messages), system=self._system, tools=self.tools()
-        )
+        return ModelRequest(model="", messages=tuple(transcript.messages), system=self._system, tools=self.tools())
 
     async def compact(self, transcript: Transcript) -> bool:
         """Makes the history smaller: clears old tool output, and if that is not enough puts a summary before the rest.
@@ -139,5 +137,3 @@ class RequestBuilder:
         else:
             tokens = self._tokens(tuple(transcript.messages))
         return tokens / self._model.choice.context_tokens
-
-

@@ -14,7 +14,7 @@ class Result:
     Args:
         text: The model's final text, sanitised; what there was of it when the run was cut short.
         usage: Tokens of the run.
-        stop_reason: As in `events.AgentEnd`: "end_turn", "max_tool_rounds", "cancelled", "max_tokens", "refusal", "command".
+        stop_reason: Such as "end_turn", "max_tool_rounds" or "cancelled", as in `events.AgentEnd`.
         tool_calls_count: Calls that the model asked for.
     """
 

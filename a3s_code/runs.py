@@ -7,7 +7,15 @@ from uuid import uuid4
 from attrs import frozen
 
 from a3s_code.errors import A3SCodeError
-from a3s_code.events import Event, PersistenceFailed, ReasoningDelta, TextDelta, TextRetracted, ToolInputDelta, TurnStart
+from a3s_code.events import (
+    Event,
+    PersistenceFailed,
+    ReasoningDelta,
+    TextDelta,
+    TextRetracted,
+    ToolInputDelta,
+    TurnStart,
+)
 from a3s_code.finder import Finder
 from a3s_code.loop import AgentLoop, Outcome
 from a3s_code.messages import Image, user

@@ -4,12 +4,9 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 from uuid import uuid4
-
-from attrs import frozen
 
 from a3s_code.attachments import Attachment
 from a3s_code.commands import ClearHistory, CommandRegistry, Compact, FunctionCommand, ShowStatus, SwitchModel
@@ -22,7 +19,7 @@ from a3s_code.hook_functions import HookFunction, hook_of
 from a3s_code.logs import get_log
 from a3s_code.messages import Image, JsonObject, Message, ToolCall, ToolResult
 from a3s_code.points.confirmation import ConfirmationRequest
-from a3s_code.points.hooks import Hook, HookEventType, HookHandler
+from a3s_code.points.hooks import HookEventType, HookHandler
 from a3s_code.points.llm import ToolDefinition
 from a3s_code.points.memory import MemoryItem, MemoryType
 from a3s_code.points.slash import CommandContext, CommandReply, SlashCommand
@@ -169,9 +166,8 @@ class AsyncAgentSession:
     async def glob(self, pattern: str) -> list[str]:
         """Paths in the workspace that match, newest first. Raises ToolError."""
         result = await self.tool("glob", {"pattern": pattern})
-        _text(result)
-        paths = result.metadata.get("paths")
-        return [str(path) for path in paths] if isinstance(paths, list) else []
+        listing = _text(result)
+        return listing.partition("\n\n")[0].splitlines() if result.metadata.get("count") else []
 
     async def grep(self, pattern: str) -> str:
         """Lines in the workspace that match a regular expression, as text. Raises ToolError."""
@@ -222,7 +218,9 @@ class AsyncAgentSession:
         """Adds a slash command: an object, or name, description and handler(args, context)."""
         if isinstance(command, str):
             if handler is None:
-                raise PromptError(f"the command /{command} needs a handler: register_command(name, description, handler)")
+                raise PromptError(
+                    f"the command /{command} needs a handler: register_command(name, description, handler)"
+                )
             command = FunctionCommand(command, description, handler)
         self._plan.commands.register(command)
 
@@ -452,7 +450,7 @@ def _status(plan: SessionPlan, parts: SessionParts) -> str:
     selection = plan.extensions.selection
     lines = [f"Model: {parts.model.choice.name}", f"Workspace: {plan.workspace.root}"]
     if selection.chosen.get("security_provider") == "none":
-        lines.append("Security: off (security_provider = \"none\")")
+        lines.append('Security: off (security_provider = "none")')
     lines += [f"Left out: {failure.plugin}: {failure.error}" for failure in plan.extensions.failures]
     return "\n".join(lines)
 

@@ -1,6 +1,6 @@
 """Agent and AgentSession: the same API without await, for scripts and for programs that run an event loop themselves.
 
-One portal thread per process runs one event loop for all synchronous agents. Each method is one call through the portal.
+One portal thread per process runs one event loop for all synchronous agents. Each method is one call through it.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
@@ -93,10 +94,8 @@ class _Portal:
         agents = list(self.agents)
         if agents:
             closing = asyncio.run_coroutine_threadsafe(_close_all(agents), self.loop)
-            try:
+            with suppress(TimeoutError, concurrent.futures.CancelledError):  # every record is on disk already
                 closing.result(EXIT_DEADLINE_S)
-            except (TimeoutError, concurrent.futures.CancelledError):
-                pass  # every record is on disk already
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(1)
 
@@ -342,9 +341,7 @@ class Agent(_Ported):
         workspace: str | Path | None = None,
         **changes: Any,
     ) -> AgentSession:
-        session = self._call(
-            lambda: self._agent.resume_session(session_id, options, workspace=workspace, **changes)
-        )
+        session = self._call(lambda: self._agent.resume_session(session_id, options, workspace=workspace, **changes))
         return AgentSession(self._portal, session)
 
     def sessions(self) -> tuple[SessionInfo, ...]:

@@ -8,6 +8,7 @@ import contextvars
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -68,10 +69,8 @@ async def in_thread(function: Callable[..., T], *args: object, timeout_s: float 
             error = RuntimeError(f"the function raised StopIteration: {stop}")
         except BaseException as raised:  # noqa: BLE001 # handed to the awaiting caller, nothing is swallowed
             error = raised
-        try:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(settle, result, error)
-        except RuntimeError:
-            pass  # the loop is closed: nobody waits any more
 
     try:
         worker = _Worker.idle.pop()

@@ -1,14 +1,12 @@
 """The transcript: one session's records, their fold into messages, and the events that are views of them.
 
-It is the journal's only writer. A record is on disk before anybody sees its event, and between opening, cancellation and
-compaction every call has exactly one result.
+It is the journal's only writer. A record is written before anybody sees its event, and between opening, cancellation
+and compaction every call has exactly one result.
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-
-
 
 from a3s_code.errors import ToolErrorKind
 from a3s_code.events import AgentEnd, AgentStart, ContextCompacted, Error, Event, ToolEnd, ToolStart, TurnEnd

@@ -68,7 +68,7 @@ class HttpClient(Protocol):
     """
 
     def provider(self, origin: str) -> BoundHttp:
-        """Reaches only *origin* ("https://api.anthropic.com", "http://localhost:8080"), proxies allowed, no redirects."""
+        """Reaches only *origin*, such as "http://localhost:8080"; proxies allowed, no redirects."""
         ...
 
     def mcp(self, origin: str) -> BoundHttp:

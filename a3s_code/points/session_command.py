@@ -53,7 +53,8 @@ class ToolWork:
 class SessionCommand(Protocol):
     """One unit of queued work: what it is (for queues and workers) and how it runs here.
 
-    Contract: `command_type` and `payload` are enough for a worker elsewhere to do the work; `execute` runs it here, once.
+    Contract: `command_type` and `payload` are enough for a worker elsewhere to do the work; `execute` runs it here,
+    once.
     """
 
     @property

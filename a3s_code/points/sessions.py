@@ -79,7 +79,8 @@ class Journal(Protocol):
 class SessionStore(Protocol):
     """Keeps journals by session id.
 
-    Contract: ids are 1 to 128 letters, digits, "-", "_" or "." not beginning with "."; anything else raises SessionError.
+    Contract: ids are 1 to 128 letters, digits, "-", "_" or "." not beginning with "."; anything else raises
+    SessionError.
     """
 
     async def open(self, id: str, *, create: bool) -> Journal:

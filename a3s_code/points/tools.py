@@ -26,7 +26,7 @@ __all__ = [
 
 
 class Effects(Flag):
-    """What a tool does to the world. A tool that declares nothing is side-effecting: Execute lane, one at a time, ask."""
+    """What a tool does to the world. One that declares nothing is side-effecting: Execute lane, one at a time, ask."""
 
     NONE = 0
     READ_ONLY = auto()

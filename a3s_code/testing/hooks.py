@@ -71,7 +71,6 @@ class ListHookExecutor(HookExecutor):
             if hook.event_type is not event.event_type or not _sees(hook.matcher, event):
                 continue
             response = await _ask(hook, event)
-            event = evolve(event, payload={**event.payload, **response.modified})
             match response.action:
                 case HookAction.BLOCK:
                     return HookResult(payload=event.payload, blocked=response.reason or f"blocked by hook {hook.id}")
@@ -79,7 +78,9 @@ class ListHookExecutor(HookExecutor):
                     return HookResult(payload=event.payload, retry_delay_ms=response.delay_ms)
                 case HookAction.SKIP:
                     break
-                case HookAction.CONTINUE | HookAction.MODIFY:
+                case HookAction.MODIFY:
+                    event = evolve(event, payload={**event.payload, **response.modified})
+                case HookAction.CONTINUE:
                     pass
         return HookResult(payload=event.payload)
 

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import TypeAlias
 from urllib.parse import urljoin, urlsplit
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from a3s_code.plugin import BoundHttp, HttpClient, HttpRequest, HttpResponse, ToolError, ToolErrorKind
 
@@ -89,15 +89,7 @@ class _Bound(BoundHttp):
             if not self._allows(url):
                 raise ToolError(f"{url} is not allowed for this purpose", ToolErrorKind.DENIED)
             await asyncio.sleep(0)  # a real client lets others run while it connects
-            page = self._http.answer(
-                HttpRequest(
-                    method=request.method,
-                    url=url,
-                    headers=request.headers,
-                    body=request.body,
-                    timeouts=request.timeouts,
-                )
-            )
+            page = self._http.answer(evolve(request, url=url))
             if left == 0 or page.status not in (301, 302, 303, 307, 308) or "location" not in page.headers:
                 break
             url, left = urljoin(url, page.headers["location"]), left - 1

@@ -248,7 +248,7 @@ def _words(text: str) -> list[str]:
 class ScriptedConfig:
     """Settings of the llm_client "scripted"."""
 
-    script: str = setting("", "Path of the JSON file with the turns.")
+    script: str = setting("", "Path of the JSON file with the turns.", path=True)
 
 
 @hookimpl

@@ -15,7 +15,7 @@ ToolAnswer: TypeAlias = (
 )
 """A text, a full output, an error to raise, or a function (plain or async) of the arguments and the running call."""
 
-ANY_OBJECT: JsonObject = {"type": "object"}
+_ANY_OBJECT: JsonObject = {"type": "object"}
 
 
 class FakeTool(Tool):
@@ -39,7 +39,7 @@ class FakeTool(Tool):
         answer: ToolAnswer = "ok",
         *,
         effects: Effects = Effects.NONE,
-        schema: JsonObject = ANY_OBJECT,
+        schema: JsonObject = _ANY_OBJECT,
         targets: Callable[[JsonObject], Sequence[Target]] = lambda args: (),
         orchestrates: bool = False,
     ):

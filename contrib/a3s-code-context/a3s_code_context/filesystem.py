@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Event
 from time import monotonic
 
-from a3s_code.plugin import ContextDepth, ContextItem, ContextQuery, ContextResult
+from a3s_code.plugin import ContextDepth, ContextItem, ContextProvider, ContextQuery, ContextResult
 from a3s_code_context.ranking import Counts, count, rarity, score
 from a3s_code_context.snippets import best_snippet
 from a3s_code_context.terms import terms
@@ -22,7 +22,7 @@ CHARS_PER_TOKEN = 4
 _DEPTH_TOKENS = {ContextDepth.ABSTRACT: 100, ContextDepth.OVERVIEW: 2_000}
 
 
-class FileSystemContextProvider:
+class FileSystemContextProvider(ContextProvider):
     """Gives the lines around the words of the prompt, from the files that hold the rarest of them most often.
 
     Nothing is kept between prompts, so what was just written is found. Links are never followed.

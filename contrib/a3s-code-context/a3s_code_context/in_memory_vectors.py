@@ -7,12 +7,12 @@ from heapq import nsmallest
 from math import isfinite, sqrt
 from operator import mul
 
-from a3s_code.plugin import Vector, VectorEntry, VectorHit
+from a3s_code.plugin import Vector, VectorEntry, VectorHit, VectorStore
 
 __all__ = ["InMemoryVectorStore"]
 
 
-class InMemoryVectorStore:
+class InMemoryVectorStore(VectorStore):
     """Keeps vectors in a dictionary and compares with each of them.
 
     The first vector fixes the dimension until the store is empty again. Searches run in a worker thread.

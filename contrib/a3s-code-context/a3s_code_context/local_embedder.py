@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from math import log, sqrt
 from zlib import crc32
 
-from a3s_code.plugin import Vector
+from a3s_code.plugin import EmbeddingProvider, Vector
 
 __all__ = ["LocalEmbedder"]
 
@@ -15,7 +15,7 @@ _WORD = re.compile(r"\w+")
 _TRIGRAM_WEIGHT = 0.4
 
 
-class LocalEmbedder:
+class LocalEmbedder(EmbeddingProvider):
     """Texts that share words, or parts of words, get similar vectors; meaning is not understood.
 
     The same text gives the same vector in every process (feature hashing: Weinberger et al., 2009, with CRC-32).
@@ -41,10 +41,6 @@ class LocalEmbedder:
     async def embed_batch(self, texts: Sequence[str]) -> tuple[Vector, ...]:
         """One vector per text in the same order."""
         return await asyncio.to_thread(lambda: tuple(_embed(text, self._dimension) for text in texts))
-
-    async def embed(self, text: str) -> Vector:
-        """The vector of one text."""
-        return (await self.embed_batch([text]))[0]
 
 
 def _embed(text: str, dimension: int) -> tuple[float, ...]:

@@ -75,6 +75,7 @@ def _with_margin(lines: Sequence[str], first: int, last: int, max_chars: int) ->
 
 def _cut_line(line: str, terms: Sequence[str], max_chars: int) -> str:
     lowered = line.lower()
-    match = min(at for at in (lowered.find(term) for term in terms) if at >= 0)
-    start = max(0, min(match - max_chars // 3, len(line) - max_chars))
+    at, term = min((lowered.find(term), term) for term in terms if term in lowered)
+    before = max(0, max_chars - len(term)) // 3
+    start = max(0, min(at - before, len(line) - max_chars))
     return line[start : start + max_chars]

@@ -6,13 +6,7 @@ from pathlib import Path
 from a3s_code_context import plugin
 
 from a3s_code.plugin import ContextProvider, EmbeddingProvider, VectorStore
-
-
-class Folder:
-    """The one thing of a workspace that the factory needs."""
-
-    def __init__(self, root: Path):
-        self.root = root
+from a3s_code.testing.workspace import PlainWorkspace
 
 
 def test_every_entry_point_loads() -> None:
@@ -21,12 +15,8 @@ def test_every_entry_point_loads() -> None:
 
 
 def test_the_factories_make_what_their_points_want(tmp_path: Path) -> None:
-    workspace = Folder(tmp_path)
     config = plugin.FileSystemContextConfig(include=("*.md",))
-    assert isinstance(
-        plugin.filesystem_context(config=config, workspace=workspace),  # type: ignore[arg-type] # see Folder
-        ContextProvider,
-    )
+    assert isinstance(plugin.filesystem_context(config=config, workspace=PlainWorkspace(tmp_path)), ContextProvider)
     assert isinstance(plugin.in_memory_vectors(), VectorStore)
     embedder = plugin.local_embedder(config=plugin.LocalEmbedderConfig(dimension=7))
     assert isinstance(embedder, EmbeddingProvider)

@@ -23,9 +23,15 @@ def fill(root: Path, files: dict[str, str]) -> None:
 
 
 def ask(
-    provider: FileSystemContextProvider, prompt: str, *, max_results: int = 5, max_tokens: int = 4000
+    provider: FileSystemContextProvider,
+    prompt: str,
+    *,
+    max_results: int = 5,
+    max_tokens: int = 4000,
+    depth: ContextDepth = ContextDepth.OVERVIEW,
 ) -> ContextResult:
-    return asyncio.run(provider.query(ContextQuery(query=prompt, max_results=max_results, max_tokens=max_tokens)))
+    query = ContextQuery(query=prompt, max_results=max_results, max_tokens=max_tokens, depth=depth)
+    return asyncio.run(provider.query(query))
 
 
 def paths(result: ContextResult) -> list[str]:
@@ -50,7 +56,7 @@ def test_the_match_is_shown_with_its_place(tmp_path: Path) -> None:
 
 def test_rare_terms_and_file_names_count_more(tmp_path: Path) -> None:
     files = {f"f{number}.txt": "config here" for number in range(9)}
-    fill(tmp_path, files | {"rare.txt": "zebra here", "zebra/stripes.txt": "zebra here"})
+    fill(tmp_path, files | {"rare.txt": "zebras here", "zebra/stripes.txt": "zebras here"})
     result = ask(FileSystemContextProvider(tmp_path), "zebra config")
     assert paths(result)[:2] == ["zebra/stripes.txt", "rare.txt"]
     assert [found.relevance for found in result.items] == sorted((i.relevance for i in result.items), reverse=True)
@@ -68,10 +74,10 @@ def test_at_most_max_results_and_max_tokens(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("depth", "tokens"), [(ContextDepth.ABSTRACT, 100), (ContextDepth.FULL, 1000)])
 def test_depth_says_how_much_of_a_file(tmp_path: Path, depth: ContextDepth, tokens: int) -> None:
-    fill(tmp_path, {"a.txt": "needle in a long line of hay\n" * 400, "b.txt": "needle in hay"})
-    query = ContextQuery(query="needle", depth=depth, max_tokens=1000)
-    result = asyncio.run(FileSystemContextProvider(tmp_path).query(query))
+    fill(tmp_path, {"a.txt": "needle in a long line of hay\n" * 400, "b.txt": "needle in hay\n" * 400})
+    result = ask(FileSystemContextProvider(tmp_path), "needle", depth=depth, max_tokens=1000)
     assert max(found.token_count for found in result.items) == pytest.approx(tokens, rel=0.1)
+    assert result.total_tokens <= 1000
 
 
 def test_what_must_not_be_read_is_not_read(tmp_path: Path) -> None:

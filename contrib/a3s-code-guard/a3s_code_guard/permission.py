@@ -161,12 +161,8 @@ def _reads_inside(target: Target, request: PermissionRequest) -> bool:
         return False
     match target:
         case PathTarget(path=path, write=write):
-            return not write and is_inside(path, request.workspace)
+            return not write and bool(request.workspace) and relative(path, request.workspace) is not None
         case UrlTarget() | CommandTarget():
             return False
         case _:
             return True
-
-
-def is_inside(path: str, workspace: str) -> bool:
-    return bool(workspace) and relative(path, workspace) is not None

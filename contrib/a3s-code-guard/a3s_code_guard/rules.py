@@ -99,8 +99,8 @@ def covers_target(rule: PermissionRule, target: Target, workspace: str, *, broad
 
 
 def _covers_path(pattern: str, path: str, workspace: str, *, broad: bool) -> bool:
-    absolute = normpath(str(PurePosixPath(workspace or "/", path)))
-    text = absolute if pattern.startswith("/") else relative(absolute, workspace or "/")
+    workspace = workspace or "/"
+    text = _absolute(path, workspace) if pattern.startswith("/") else relative(path, workspace)
     if text is None:
         return False
     pattern = pattern.removeprefix("./")
@@ -112,9 +112,13 @@ def _covers_path(pattern: str, path: str, workspace: str, *, broad: bool) -> boo
 def relative(path: str, workspace: str) -> str | None:
     """*path* relative to the workspace with "/"; None when it lies outside."""
     try:
-        return str(PurePosixPath(path).relative_to(workspace))
+        return str(PurePosixPath(_absolute(path, workspace)).relative_to(workspace))
     except ValueError:
         return None
+
+
+def _absolute(path: str, workspace: str) -> str:
+    return normpath(str(PurePosixPath(workspace, path)))
 
 
 def covers_command(rule: PermissionRule, words: tuple[str, ...]) -> bool:

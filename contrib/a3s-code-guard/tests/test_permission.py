@@ -8,7 +8,7 @@ from a3s_code_guard.permission import PermissionPolicy
 from a3s_code_guard.plugin import PolicyConfig, a3s_code_permission_checker
 from a3s_code_guard.rules import PermissionRule
 from a3s_code_guard.shell import commands, simple_words
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a3s_code.plugin import (
@@ -24,7 +24,8 @@ from a3s_code.plugin import (
     UrlTarget,
 )
 
-ROWS = [json.loads(line) for line in (Path(__file__).parent / "corpus" / "bash_permissions.jsonl").open()]
+CORPUS = Path(__file__).parent / "corpus" / "bash_permissions.jsonl"
+ROWS = [json.loads(line) for line in CORPUS.read_bytes().splitlines()]
 STRICTNESS = {"allow": 0, "ask": 1, "deny": 2}
 ALLOW, ASK, DENY = Decision.ALLOW, Decision.ASK, Decision.DENY
 
@@ -231,6 +232,7 @@ def test_a_misspelt_default_is_an_error():
         PermissionPolicy(default="alow")
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="rm ls;|&$(){}`'\"\\\n<>#=*-", max_size=60))
 def test_any_text_is_judged_without_an_error(text: str):
     policy = PermissionPolicy().allow("bash(ls *)").deny("bash(rm *)").ask("bash(s*)")
@@ -238,6 +240,7 @@ def test_any_text_is_judged_without_an_error(text: str):
     assert bash(policy, text) in (ALLOW, ASK, DENY)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="rms -;|&'\"\n", max_size=40))
 def test_what_an_allow_rule_understands_is_also_found_for_deny_rules(text: str):
     words = simple_words(text)

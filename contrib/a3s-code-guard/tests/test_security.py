@@ -1,7 +1,9 @@
 """Secrets do not get out, code stays as it is, and streaming changes nothing."""
 
+import asyncio
 import json
 import resource
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -60,7 +62,12 @@ def test_nothing_harmless_of_the_corpus_is_changed(seed: int):
 
 
 def test_ordinary_source_code_is_not_changed():
-    for path in (Path(json.__file__), Path(subprocess.__file__), Path(pytest.__file__)):
+    for path in (
+        Path(asyncio.__file__).parent / "base_events.py",
+        Path(asyncio.__file__).parent / "tasks.py",
+        Path(secrets.__file__),
+        Path(pytest.__file__),
+    ):
         source = path.read_text()
 
         assert provider.sanitize_output(source) == source
@@ -90,6 +97,7 @@ def test_a_private_key_cut_off_by_the_end_of_the_output_is_redacted():
     assert provider.sanitize_output(text) == "[REDACTED:PRIVATE_KEY]"
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([*TEXTS, " ", "\n", "[REDACTED:SSN]"]), min_size=1, max_size=4))
 def test_sanitising_twice_changes_nothing_more(texts: list[str]):
     once = provider.sanitize_output("".join(texts))
@@ -135,6 +143,7 @@ def test_prose_is_streamed_word_by_word():
     assert provider.safe_length("The quick brown fo") == len("The quick brown ")
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=3), st.integers(0, 300))
 def test_custom_patterns_stream_too(texts: list[str], cut: int):
     custom = DefaultSecurityProvider([CustomPattern(name="words", regex=r"(?<=a)\w+ \w+", label="WORDS")])
@@ -145,10 +154,32 @@ def test_custom_patterns_stream_too(texts: list[str], cut: int):
 
 
 ADVERSARIAL = [
-    "a", "eyJ", "eyJa.", "-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----\\n", "a@", "a.", "1 ", "1-", "4111 ",
-    "password", "password=", "token='a", "://a:", "curl -u ", "mysql -p", "cookie: a=b;", "Aa1", "<a", "bearer ", " ", "key= ",
-    "123-45-6789 ", "jane@example.com ", "[REDACTED:SSN]",
-]  # fmt: skip
+    "a",
+    "eyJ",
+    "eyJa.",
+    "-----BEGIN PRIVATE KEY-----",
+    "-----BEGIN PRIVATE KEY-----\\n",
+    "a@",
+    "a.",
+    "1 ",
+    "1-",
+    "4111 ",
+    "password",
+    "password=",
+    "token='a",
+    "://a:",
+    "curl -u ",
+    "mysql -p",
+    "cookie: a=b;",
+    "Aa1",
+    "<a",
+    "bearer ",
+    " ",
+    "key= ",
+    "123-45-6789 ",
+    "jane@example.com ",
+    "[REDACTED:SSN]",
+]
 
 
 def test_a_megabyte_of_anything_is_a_bounded_amount_of_work():
@@ -171,7 +202,7 @@ def test_taint_keeps_hashes_not_values():
 
     (entry,) = tainting.tainted
     assert entry.startswith("ssn:")
-    assert "6789" not in entry.partition(":")[2][:0] + entry.replace(entry.partition(":")[2], "")
+    assert "123-45-6789" not in entry
 
 
 def test_wipe_forgets_what_was_noted():

@@ -1,6 +1,6 @@
 """LlmPlanner: asks the model for a plan, once."""
 
-from a3s_code.plugin import ExecutionPlan, PlanRequest, TextModel
+from a3s_code.plugin import ExecutionPlan, Planner, PlanRequest, TextModel
 from a3s_code_planning.plan_json import parse_plan
 
 __all__ = ["LlmPlanner"]
@@ -17,7 +17,7 @@ You split a coding request into steps. Answer with one JSON object and nothing e
 Use as few steps as the request needs, at most 10; a small request is one step."""
 
 
-class LlmPlanner:
+class LlmPlanner(Planner):
     """Asks once; an answer that is no plan gives the plan of one step that is the request itself."""
 
     async def plan(self, request: PlanRequest, model: TextModel) -> ExecutionPlan:

@@ -3,38 +3,30 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from a3s_code.plugin import ConfigError, Skill, SkillKind, SkillValidator, get_log
+from a3s_code.plugin import ConfigError, Skill, SkillKind, SkillValidationError, SkillValidator
 from a3s_code_skills.skill_file import load_skill
 from a3s_code_skills.validator import DefaultSkillValidator
 
 __all__ = ["SkillRegistry", "skills_prompt"]
-
-_log = get_log("a3s_code.skills")
 
 
 class SkillRegistry:
     """Skills by name; the last one registered under a name wins.
 
     Args:
-        skills: Registered unchecked, such as the built-in ones.
         validator: Who decides what is acceptable; default: `DefaultSkillValidator`.
     """
 
-    def __init__(self, skills: Iterable[Skill] = (), *, validator: SkillValidator | None = None) -> None:
+    def __init__(self, validator: SkillValidator | None = None) -> None:
         self._validator = validator or DefaultSkillValidator()
-        self._skills = {skill.name: skill for skill in skills}
+        self._skills: dict[str, Skill] = {}
 
-    def register(self, skill: Skill) -> None:
-        """Adds a skill that the validator accepts.
-
-        Raises:
-            ConfigError: It does not; names every fault.
-        """
-        faults = self._validator.validate(skill)
-        if faults:
-            reasons = "; ".join(fault.message for fault in faults)
-            raise ConfigError(f'the skill "{skill.name[:80]}" is not accepted: {reasons}', path=skill.source)
-        self.register_unchecked(skill)
+    def register(self, skill: Skill) -> tuple[SkillValidationError, ...]:
+        """Adds a skill that the validator accepts; what is wrong with one that it does not, which is left out."""
+        faults = tuple(self._validator.validate(skill))
+        if not faults:
+            self.register_unchecked(skill)
+        return faults
 
     def register_unchecked(self, skill: Skill) -> None:
         """Adds a skill without asking the validator."""
@@ -76,42 +68,44 @@ class SkillRegistry:
     def __iter__(self) -> Iterator[Skill]:
         return iter(self.all())
 
-    def load_from_dir(self, folder: str | Path) -> int:
-        """Registers the skills of a folder, its `*.md` files and its `<name>/SKILL.md`; returns how many.
+    def load_from_dir(self, folder: str | Path) -> tuple[str, ...]:
+        """Registers the skills of a folder: its `*.md` files and its `<name>/SKILL.md`.
 
-        A file that is not acceptable is left out with a warning in the log. A folder that does not exist has none.
+        Returns:
+            One warning for each file that is left out. A folder that does not exist has no skills.
 
         Raises:
             ConfigError: *folder* is not a folder, or cannot be read.
         """
         folder = Path(folder)
         if not folder.exists():
-            return 0
+            return ()
         if not folder.is_dir():
             raise ConfigError("this is a file, not a folder of skills; name the folder it lies in", path=str(folder))
         try:
             paths = sorted(path for path in (*folder.glob("*.md"), *folder.glob("*/SKILL.md")) if path.is_file())
         except OSError as error:
             raise ConfigError(f"cannot read the folder of skills: {error.strerror}", path=str(folder)) from error
-        return sum(self._accepts(path) for path in paths)
+        return tuple(warning for path in paths if (warning := self._fault_of(path)))
 
     def load_from_file(self, path: str | Path) -> Skill:
         """Registers the skill of one file.
 
         Raises:
-            ConfigError: The file cannot be read, is no skill, or is not accepted.
+            ConfigError: The file cannot be read, is no skill, or is not accepted; names every fault.
         """
         skill = load_skill(Path(path))
-        self.register(skill)
+        if faults := self.register(skill):
+            reasons = "; ".join(fault.message for fault in faults)
+            raise ConfigError(f"the skill is not accepted: {reasons}", path=str(path))
         return skill
 
-    def _accepts(self, path: Path) -> bool:
+    def _fault_of(self, path: Path) -> str:
         try:
             self.load_from_file(path)
         except ConfigError as error:
-            _log.warning("skill left out", error=str(error))
-            return False
-        return True
+            return f"skill left out: {error}"
+        return ""
 
 
 def skills_prompt(skills: Iterable[Skill]) -> str:

@@ -8,7 +8,7 @@ from threading import Lock
 from time import time
 from typing import TypeVar
 
-from a3s_code.plugin import Log, MemoryConfig, MemoryItem, get_log
+from a3s_code.plugin import Log, MemoryConfig, MemoryItem, MemoryStore, get_log
 from a3s_code_storage import memory_ranking
 from a3s_code_storage.durable_files import reported, state_dir
 from a3s_code_storage.memory_files import MemoryFolder
@@ -18,7 +18,7 @@ __all__ = ["FileMemoryStore"]
 T = TypeVar("T")
 
 
-class FileMemoryStore:
+class FileMemoryStore(MemoryStore):
     """Keeps each memory in `<dir>/items/<name>.json`; there is no index that could be lost or overwritten.
 
     Raises `SessionError` when the folder cannot be read or written; a damaged file is left out with a warning.

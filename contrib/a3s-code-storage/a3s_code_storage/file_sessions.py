@@ -21,7 +21,7 @@ from uuid import uuid4
 
 from attrs import evolve
 
-from a3s_code.plugin import Journal, Log, SessionError, SessionInfo, SessionNotFoundError, get_log
+from a3s_code.plugin import Journal, Log, SessionError, SessionInfo, SessionNotFoundError, SessionStore, get_log
 from a3s_code_storage.durable_files import replace_file, reported, state_dir, sync_folder, write_new
 from a3s_code_storage.journal_file import FileJournal, open_journal
 from a3s_code_storage.journal_format import HEADER, scan
@@ -34,7 +34,7 @@ __all__ = ["FileSessionStore"]
 _LEFTOVER_AGE_S = 3600.0
 
 
-class FileSessionStore:
+class FileSessionStore(SessionStore):
     """Keeps sessions in a folder that only its owner can read.
 
     Args:

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from time import time
 
-from a3s_code.plugin import MemoryConfig, MemoryItem
+from a3s_code.plugin import MemoryConfig, MemoryItem, MemoryStore
 from a3s_code_storage import memory_ranking
 
 __all__ = ["InMemoryStore"]
 
 
-class InMemoryStore:
+class InMemoryStore(MemoryStore):
     """Keeps memories in a dictionary.
 
     Args:

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from re import fullmatch
 
-from a3s_code.plugin import Log, SessionError, SessionInfo
+from a3s_code.plugin import Journal, Log, SessionError, SessionInfo
 from a3s_code_storage.durable_files import replace_file, reported, write_all
 from a3s_code_storage.journal_format import HEADER, Layout, decode, encode, scan
 from a3s_code_storage.session_info import write_info
@@ -51,7 +51,7 @@ def _cut_torn_end(fd: int, path: Path, layout: Layout, log: Log) -> Layout:
     return Layout(starts=layout.starts, end=end, size=end)
 
 
-class FileJournal:
+class FileJournal(Journal):
     """One session's journal; made by `open_journal`, used from one event loop.
 
     Records are written at once by the caller, so their order is the order of the calls; syncs run in a worker thread

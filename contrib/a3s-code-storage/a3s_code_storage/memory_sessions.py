@@ -7,7 +7,7 @@ from time import time
 
 from attrs import define, evolve, field
 
-from a3s_code.plugin import Journal, SessionError, SessionInfo, SessionLockedError, SessionNotFoundError
+from a3s_code.plugin import Journal, SessionError, SessionInfo, SessionLockedError, SessionNotFoundError, SessionStore
 from a3s_code_storage.session_ids import check_id
 from a3s_code_storage.session_info import list_order
 
@@ -22,7 +22,7 @@ class _Session:
     is_open: bool = False
 
 
-class MemorySessionStore:
+class MemorySessionStore(SessionStore):
     """Keeps sessions in memory; durable means appended."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ def _check_not_open(id: str, session: _Session) -> None:
         raise SessionLockedError(f"session {id} is open in this process; close it, or fork it and open the fork")
 
 
-class _MemoryJournal:
+class _MemoryJournal(Journal):
     def __init__(self, session: _Session):
         self._session = session
         self._closed = False

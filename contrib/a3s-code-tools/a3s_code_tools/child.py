@@ -53,6 +53,7 @@ ENV_NAMES = (
 
 _SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
 _CHUNK = 65_536
+_LAST_READS = 32  # more than a pipe holds; bounded, in case somebody else's process goes on writing
 
 
 @frozen
@@ -94,6 +95,8 @@ async def run_child(
 ) -> Ended:
     """Runs a program to its end; when this returns, raises or is cancelled, no process of it is left.
 
+    Processes count as its own that are in its group or inherited its environment; one that leaves both escapes.
+
     Args:
         argv: The program and its arguments.
         cwd: Folder to start in.
@@ -105,17 +108,17 @@ async def run_child(
     Raises:
         OSError: The program cannot be started.
     """
-    mark = f"{MARK}={secrets.token_hex(16)}"
+    token = secrets.token_hex(16)
     read_end, write_end = os.pipe()
     try:
-        process = _started(argv, cwd, {**env, **dict([mark.split("=", 1)])}, stdin, write_end)
+        process = _started(argv, cwd, {**env, MARK: token}, stdin, write_end)
     except BaseException:
         os.close(read_end)
         raise
     finally:
         os.close(write_end)
     # no await between the start and this line: from here on the process has an owner
-    return await _Child(process, mark, read_end, on_bytes).run(timeout_s)
+    return await _Child(process, f"{MARK}={token}", read_end, on_bytes).run(timeout_s)
 
 
 def _started(
@@ -147,11 +150,11 @@ class _Child:
         self._ended = asyncio.Event()
 
     async def run(self, timeout_s: float) -> Ended:
-        os.set_blocking(self._pipe, False)
-        self._loop.add_reader(self._pipe, self._read)
-        threading.Thread(target=self._watch, name="a3s-code-child", daemon=True).start()
         timed_out = False
         try:
+            os.set_blocking(self._pipe, False)
+            self._loop.add_reader(self._pipe, self._read)
+            threading.Thread(target=self._watch, name="a3s-code-child", daemon=True).start()
             try:
                 async with asyncio.timeout(timeout_s):
                     await self._exited.wait()
@@ -161,7 +164,7 @@ class _Child:
                 await _within(PIPE_GRACE_S, self._ended)
         finally:
             await self._end()
-        code = self._process.returncode
+        code = -signal.SIGKILL if self._process.returncode is None else self._process.returncode
         return Ended(code if code >= 0 else 128 - code, timed_out)
 
     def _read(self) -> bool:
@@ -190,11 +193,14 @@ class _Child:
                 _signal_group(self._process.pid, signal.SIGTERM)
                 await _within(TERM_GRACE_S, self._exited)
         finally:
-            self._kill()
-            while not self._ended.is_set() and self._read():
-                pass
-            self._loop.remove_reader(self._pipe)
-            os.close(self._pipe)
+            try:
+                self._kill()
+                for _ in range(_LAST_READS):
+                    if self._ended.is_set() or not self._read():
+                        break
+            finally:
+                self._loop.remove_reader(self._pipe)
+                os.close(self._pipe)
 
     def _kill(self) -> None:
         """Kills the group and whoever left it; blocks for the few milliseconds that dying takes."""
@@ -205,7 +211,8 @@ class _Child:
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.002)
-        self._process.wait()
+        with suppress(subprocess.TimeoutExpired):  # stuck in the system; nobody can end it
+            self._process.wait(timeout=1.0)
 
 
 async def _within(seconds: float, event: asyncio.Event) -> None:

@@ -17,6 +17,7 @@ from a3s_code.plugin import (
     ToolUse,
     Workspace,
 )
+from a3s_code_tools.folder import opened
 from a3s_code_tools.output import fitting, shown
 
 __all__ = ["LsTool"]
@@ -51,21 +52,30 @@ class LsTool:
 def _list(path: str, workspace: Workspace) -> ToolOutput:
     folder = workspace.resolve(path)
     try:
-        with os.scandir(folder) as entries:
-            found = sorted((entry.name, entry.stat(follow_symlinks=False)) for entry in entries)
+        with opened(str(workspace.root), folder.relative_to(workspace.root).parts) as descriptor:
+            with os.scandir(descriptor) as entries:
+                names = sorted(entry.name for entry in entries)
+            found = [(name, _facts(name, descriptor)) for name in names]
     except FileNotFoundError as error:
         raise ToolError(f"{path} does not exist", ToolErrorKind.NOT_FOUND) from error
     except NotADirectoryError as error:
         raise ToolError(f"{path} is not a folder; use read", ToolErrorKind.INVALID_ARGUMENT) from error
     except OSError as error:
         raise ToolError(f"{path}: {error.strerror}") from error
-    lines = [_line(name, facts) for name, facts in found]
+    lines = [_line(name, facts) for name, facts in found if facts is not None]
     kept = fitting(lines)
     note = f"{len(lines)} entries" + ("" if kept == len(lines) else f", first {kept} shown; list a folder below")
     return ToolOutput(
         text="\n".join([*lines[:kept], "", note] if lines else [f"{path} is empty"]),
         metadata={"path": workspace.relative(folder), "count": len(lines)},
     )
+
+
+def _facts(name: str, folder: int) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except OSError:  # it went away meanwhile
+        return None
 
 
 def _line(name: str, facts: os.stat_result) -> str:

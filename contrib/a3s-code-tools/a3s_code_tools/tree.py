@@ -9,6 +9,8 @@ from attrs import frozen
 from pathspec import GitIgnoreSpec
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
+from a3s_code_tools.folder import opened
+
 __all__ = ["Found", "files", "open_regular"]
 
 MAX_DEPTH = 200
@@ -16,7 +18,6 @@ MAX_DEPTH = 200
 
 _SKIPPED = frozenset({".git", ".hg", ".svn"})
 _MAX_IGNORE_BYTES = 1_000_000
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @frozen
@@ -49,22 +50,18 @@ def files(root: str, start: tuple[str, ...], *, depth: int | None = None, only: 
         OSError: *start* is not a folder, or became a link.
     """
     rules = _Rules()
-    top = os.open(root, _FOLDER)
-    try:
-        for length, name in enumerate(start):
-            rules.add(start[:length], top)
-            outer, top = top, os.open(name, _FOLDER, dir_fd=top)
-            os.close(outer)
-        if any(rules.ignored(start[:length], is_folder=True) for length in range(1, len(start) + 1)):
-            rules = _Rules()  # the caller named an ignored folder, so it is meant
-        if only is not None:
-            facts = _facts(only, top)
-            if facts is not None and stat.S_ISREG(facts.st_mode):
-                yield Found((*start, only), top, facts.st_mtime_ns, facts.st_size)
+    for length in range(len(start)):
+        with opened(root, start[:length]) as folder:
+            rules.add(start[:length], folder)
+    if any(rules.ignored(start[:length], is_folder=True) for length in range(1, len(start) + 1)):
+        rules = _Rules()  # the caller named an ignored folder, so it is meant
+    with opened(root, start) as top:
+        if only is None:
+            yield from _walked(top, start, rules, MAX_DEPTH if depth is None else min(depth, MAX_DEPTH))
             return
-        yield from _walked(top, start, rules, MAX_DEPTH if depth is None else min(depth, MAX_DEPTH))
-    finally:
-        os.close(top)
+        facts = _facts(only, top)
+        if facts is not None and stat.S_ISREG(facts.st_mode):
+            yield Found((*start, only), top, facts.st_mtime_ns, facts.st_size)
 
 
 def open_regular(name: str, folder: int) -> int | None:

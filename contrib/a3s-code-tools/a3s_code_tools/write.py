@@ -47,7 +47,7 @@ class WriteTool:
             "additionalProperties": False,
             "examples": [{"file_path": "notes/todo.md", "content": "# To do\n"}],
         },
-        effects=Effects.DESTRUCTIVE | Effects.IDEMPOTENT,
+        effects=Effects.DESTRUCTIVE,
         targets=_targets,
     )
 

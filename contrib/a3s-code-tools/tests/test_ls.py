@@ -9,6 +9,7 @@ import pytest
 from a3s_code_tools.ls import LsTool
 
 from a3s_code.plugin import ToolError, ToolErrorKind, ToolOutput
+from a3s_code.workspace import FolderWorkspace
 
 
 def ls(use: Any, **args: object) -> ToolOutput:
@@ -45,6 +46,23 @@ def test_many_entries_are_cut_and_counted(folder: Path, use: Any):
     said = ls(use)
     assert len(said.text.encode()) < 103_000
     assert "900 entries, first " in said.text
+
+
+def test_a_link_swapped_in_after_the_check_is_not_followed(folder: Path, use_in: Any, tmp_path: Path):
+    (tmp_path / "outside").mkdir()
+    (folder / "sub").mkdir()
+
+    class Swapping(FolderWorkspace):
+        def resolve(self, path: str, *, write: bool = False) -> Path:
+            target = super().resolve(path, write=write)
+            (folder / "sub").rmdir()
+            (folder / "sub").symlink_to(tmp_path / "outside")
+            return target
+
+    use = use_in(folder)
+    use.workspace = Swapping(folder)
+    with pytest.raises(ToolError):
+        ls(use, path="sub")
 
 
 @pytest.mark.parametrize(

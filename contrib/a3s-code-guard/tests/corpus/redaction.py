@@ -1,4 +1,4 @@
-# ruff: noqa: C408, E401, E501, E701, E702, E731, FURB171, I001, N, PERF401, PLW0108
+# ruff: noqa: C408, E401, E501, E701, E702, E731, FURB171, I001, PERF401, PLW0108
 # fmt: off
 # Texts with secrets and personal data to redact, and look-alikes that must stay. All values are generated and fake.
 # Usage: python redaction.py [SEED]  -> JSON lines {id,label,kind,text,spans:[{start,end,type,value}]}

@@ -59,10 +59,10 @@ class HookExecutorContract:
     def test_each_hook_sees_the_modifications_of_those_before_it(self, hook_executor: HookExecutor) -> None:
         """Each hook sees the modifications of those before it."""
         _register(hook_executor, _modify({"tool": "ls"}), id="first")
-        second = _register(hook_executor, _modify({"note": "n"}), id="second")
+        second = _register(hook_executor, _modify({"args": {"command": "pwd"}}), id="second")
         result = _fire(hook_executor)
         assert second.events[0].payload == {**CALL, "tool": "ls"}
-        assert result.payload == {**CALL, "tool": "ls", "note": "n"}
+        assert result.payload == {"tool": "ls", "args": {"command": "pwd"}}
 
     def test_a_block_is_told_with_its_reason(self, hook_executor: HookExecutor) -> None:
         """`blocked` is the reason, or None when nothing blocked."""
@@ -78,10 +78,10 @@ class HookExecutorContract:
 
     def test_a_skip_leaves_out_the_remaining_hooks(self, hook_executor: HookExecutor) -> None:
         """SKIP skips the remaining hooks; what those before changed stays."""
-        _register(hook_executor, _modify({"note": "kept"}), id="first")
+        _register(hook_executor, _modify({"tool": "kept"}), id="first")
         _register(hook_executor, HookResponse(action=HookAction.SKIP), id="second")
         third = _register(hook_executor, None, id="third")
-        assert _fire(hook_executor) == HookResult(payload={**CALL, "note": "kept"})
+        assert _fire(hook_executor) == HookResult(payload={**CALL, "tool": "kept"})
         assert third.events == []
 
     def test_a_retry_is_told_with_its_delay(self, hook_executor: HookExecutor) -> None:

@@ -108,14 +108,14 @@ class BashSandboxContract:
         self, bash_sandbox: BashSandbox, workspace: Path, held: int
     ) -> None:
         """When `run` returns, no process of the command is left, not even one in the background."""
-        _run(bash_sandbox, workspace, LINGER + "sleep 600 & exit 0")
+        _run(bash_sandbox, workspace, LINGER + "sleep 600 >/dev/null 2>&1 & exit 0")
         assert _gone(held)
 
     def test_what_it_hid_in_another_session_is_gone_too(
         self, bash_sandbox: BashSandbox, workspace: Path, held: int
     ) -> None:
         """No process of the command is left: leaving the process group does not help."""
-        _run(bash_sandbox, workspace, LINGER + "setsid --fork sleep 600; exit 0")
+        _run(bash_sandbox, workspace, LINGER + "setsid --fork sleep 600 >/dev/null 2>&1; exit 0")
         assert _gone(held)
 
     def test_the_timeout_ends_the_whole_tree(self, bash_sandbox: BashSandbox, workspace: Path, held: int) -> None:
