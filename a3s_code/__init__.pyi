@@ -1,27 +1,5 @@
 # Types of the names that `a3s_code` imports at their first use. Made by docs/generate_stub.py.
 
-from a3s_code_anthropic.client import AnthropicClient as AnthropicClient
-from a3s_code_context.filesystem import FileSystemContextProvider as FileSystemContextProvider
-from a3s_code_context.in_memory_vectors import InMemoryVectorStore as InMemoryVectorStore
-from a3s_code_guard.confirmation import ConfirmationManager as ConfirmationManager
-from a3s_code_guard.permission import PermissionPolicy as PermissionPolicy
-from a3s_code_guard.rules import PermissionRule as PermissionRule
-from a3s_code_guard.security import DefaultSecurityProvider as DefaultSecurityProvider
-from a3s_code_hooks.engine import HookEngine as HookEngine
-from a3s_code_openai.client import OpenAiClient as OpenAiClient
-from a3s_code_openai.embedding import OpenAiEmbeddingProvider as OpenAiEmbeddingProvider
-from a3s_code_planning.llm_planner import LlmPlanner as LlmPlanner
-from a3s_code_skills.builtin_skills import builtin_skills as builtin_skills
-from a3s_code_skills.registry import SkillRegistry as SkillRegistry
-from a3s_code_skills.registry import skills_prompt as skills_prompt
-from a3s_code_skills.scorer import DefaultSkillScorer as DefaultSkillScorer
-from a3s_code_skills.validator import DefaultSkillValidator as DefaultSkillValidator
-from a3s_code_storage.file_memory import FileMemoryStore as FileMemoryStore
-from a3s_code_storage.file_sessions import FileSessionStore as FileSessionStore
-from a3s_code_storage.in_memory import InMemoryStore as InMemoryStore
-from a3s_code_storage.memory_sessions import MemorySessionStore as MemorySessionStore
-from a3s_code_tools.sandbox import LocalBashExecutor as LocalBashExecutor
-
 from a3s_code.agent import AsyncAgent as AsyncAgent
 from a3s_code.attachments import Attachment as Attachment
 from a3s_code.commands import CommandRegistry as CommandRegistry
@@ -80,5 +58,27 @@ from a3s_code.sync import Agent as Agent
 from a3s_code.sync import AgentSession as AgentSession
 from a3s_code.usage import Price as Price
 from a3s_code.usage import Usage as Usage
+from a3s_code_anthropic.client import AnthropicClient as AnthropicClient
+from a3s_code_guard.confirmation import ConfirmationManager as ConfirmationManager
+from a3s_code_guard.security import DefaultSecurityProvider as DefaultSecurityProvider
+from a3s_code_skills.scorer import DefaultSkillScorer as DefaultSkillScorer
+from a3s_code_skills.validator import DefaultSkillValidator as DefaultSkillValidator
+from a3s_code_storage.file_memory import FileMemoryStore as FileMemoryStore
+from a3s_code_storage.file_sessions import FileSessionStore as FileSessionStore
+from a3s_code_context.filesystem import FileSystemContextProvider as FileSystemContextProvider
+from a3s_code_hooks.engine import HookEngine as HookEngine
+from a3s_code_storage.in_memory import InMemoryStore as InMemoryStore
+from a3s_code_context.in_memory_vectors import InMemoryVectorStore as InMemoryVectorStore
+from a3s_code_planning.llm_planner import LlmPlanner as LlmPlanner
+from a3s_code_tools.sandbox import LocalBashExecutor as LocalBashExecutor
+from a3s_code_storage.memory_sessions import MemorySessionStore as MemorySessionStore
+from a3s_code_openai.client import OpenAiClient as OpenAiClient
+from a3s_code_openai.embedding import OpenAiEmbeddingProvider as OpenAiEmbeddingProvider
+from a3s_code_guard.permission import PermissionPolicy as PermissionPolicy
+from a3s_code_guard.rules import PermissionRule as PermissionRule
+from a3s_code_skills.registry import SkillRegistry as SkillRegistry
+from a3s_code_skills.builtin_skills import builtin_skills as builtin_skills
+from a3s_code_mcp.connection import connect as connect_mcp
+from a3s_code_skills.registry import skills_prompt as skills_prompt
 
 __version__: str

@@ -22,6 +22,7 @@ from a3s_code.options import SessionOptions
 from a3s_code.plugins import Catalogue, Selection, export, from_file, refuse_foreign_distribution, scan
 from a3s_code.points.sessions import SessionInfo
 from a3s_code.points.slash import SlashCommand
+from a3s_code.resilience import Clock, SystemClock
 from a3s_code.results import Result
 from a3s_code.session import AsyncAgentSession
 from a3s_code.workspace import FolderWorkspace
@@ -38,13 +39,14 @@ class AsyncAgent:
     Args:
         config: Path of an HCL file, HCL text, or a `Config`.
         catalogue: What plugins there are; default: what is installed.
+        clock: Does the waiting between tries of a model call; default: the real one.
 
     Raises:
         ConfigError: The configuration is wrong.
         PluginError: A plugin that the configuration names is missing or broken.
     """
 
-    def __init__(self, config: str | Path | Config, *, catalogue: Catalogue | None = None):
+    def __init__(self, config: str | Path | Config, *, catalogue: Catalogue | None = None, clock: Clock | None = None):
         refuse_foreign_distribution()
         self._pid = os.getpid()
         self._loaded = _loaded(config)
@@ -52,6 +54,7 @@ class AsyncAgent:
         self._selection.check(self._loaded.named_at)
         self._settings = PluginSettings(self._loaded, self._selection)
         self._extensions = Extensions(self._selection, self._settings)
+        self._clock = clock or SystemClock()
         self._background = Background()
         self._sessions: dict[str, AsyncAgentSession] = {}
         self._closed = False
@@ -175,6 +178,7 @@ class AsyncAgent:
             extensions=extensions,
             hooks=[],
             commands=commands,
+            clock=self._clock,
         )
         session = self._sessions[session_id] = AsyncAgentSession(plan, self._background.spawn)
         return session

@@ -35,7 +35,7 @@ from a3s_code.queue.lane_queue import LaneQueue
 from a3s_code.records import SessionOpened
 from a3s_code.redaction import Cleaner
 from a3s_code.request import RequestBuilder, RequestSettings
-from a3s_code.resilience import SystemClock
+from a3s_code.resilience import Clock
 from a3s_code.runs import Asking, Runner
 from a3s_code.transcript import Transcript
 from a3s_code.waves import PlannedRun
@@ -57,6 +57,7 @@ class SessionPlan:
         extensions: The session's slots.
         hooks: Hooks registered in code, as they are when the session is first used.
         commands: Slash commands; the built-in ones are registered already.
+        clock: Does the waiting between tries of a model call.
     """
 
     session_id: str
@@ -67,6 +68,7 @@ class SessionPlan:
     extensions: Extensions
     hooks: list[Hook]
     commands: CommandRegistry
+    clock: Clock
 
 
 @frozen(kw_only=True)
@@ -126,7 +128,7 @@ async def compose(
             lambda provider: provider_client(extensions, provider),
             queue,
             _model_settings(options, config),
-            SystemClock(),
+            plan.clock,
         )
         await _connect(plan, connections, notes)
         tools = ToolBox([*await extensions.tool.get(), *(tool for one in connections for tool in one.tools())])

@@ -29,7 +29,7 @@ from a3s_code.points.tools import Tool
 from a3s_code.points.vectors import VectorStore
 from a3s_code.threads import in_thread
 
-__all__ = ["Extensions", "Family", "Members", "PluginFailure", "Slot"]
+__all__ = ["Extensions", "Family", "Members", "Opening", "PluginFailure", "Slot"]
 
 CLOSE_DEADLINE_S = 5.0
 OPEN_DEADLINE_S = 30.0

@@ -26,7 +26,7 @@ from a3s_code.redaction import Cleaner
 from a3s_code.schemas import Schema
 from a3s_code.threads import in_thread
 
-__all__ = ["Gate", "GatePoints", "GateSettings", "Passed", "Refusal"]
+__all__ = ["Gate", "GatePoints", "GateSettings", "Passed", "Refusal", "call_hash"]
 
 CHECK_DEADLINE_S = 10.0
 PERMIT_LIFETIME_S = 3600.0
@@ -113,10 +113,9 @@ class Gate:
                 return Refusal(
                     f"invalid arguments for {call.name}: {'; '.join(faults)}", ToolErrorKind.INVALID_ARGUMENT
                 )
-            try:
-                targets = self._resolve(spec.targets(call.arguments))
-            except ToolError as error:
-                return Refusal(str(error), error.kind)
+            targets = self._targets(call, spec)
+            if isinstance(targets, Refusal):
+                return targets
             changed = await self._hook(call, origin)
             if isinstance(changed, Refusal):
                 return changed
@@ -132,11 +131,19 @@ class Gate:
         """Whether what was permitted still is: same call, same targets, same policy, not expired."""
         if permit.call_hash != call_hash(call) or time.monotonic() > permit.expires_at:
             return False
-        try:
-            targets = self._resolve(spec.targets(call.arguments))
-        except ToolError:
+        targets = self._targets(call, spec)
+        if isinstance(targets, Refusal):
             return False
         return permit.targets == _texts(targets) and permit.policy_version == await self._policy_version()
+
+    def _targets(self, call: ToolCall, spec: ToolSpec) -> tuple[Target, ...] | Refusal:
+        """What the call touches, resolved; a call that cannot say it does not run."""
+        try:
+            return self._resolve(spec.targets(call.arguments))
+        except ToolError as error:
+            return Refusal(str(error), error.kind)
+        except Exception as error:  # noqa: BLE001 # foreign code
+            return Refusal(f"{call.name} did not run: what it touches is unknown ({type(error).__name__}: {error})")
 
     def _resolve(self, targets: Sequence[Target]) -> tuple[Target, ...]:
         return tuple(

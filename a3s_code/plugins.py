@@ -23,7 +23,21 @@ from a3s_code.errors import PluginError
 from a3s_code.hookspecs import GIVEN, POINTS, REGISTRIES, Arity, Point, Specs, hookimpl
 from a3s_code.points.function_tool import FunctionTool
 
-__all__ = ["OFFICIAL", "Catalogue", "Factory", "Offer", "Origin", "Selection", "export", "from_file", "scan"]
+__all__ = [
+    "DEFAULTS",
+    "OFFICIAL",
+    "Catalogue",
+    "Factory",
+    "Offer",
+    "Origin",
+    "Selection",
+    "check_filling",
+    "dependencies",
+    "export",
+    "from_file",
+    "refuse_foreign_distribution",
+    "scan",
+]
 
 EXPORTS = "a3s_code.exports"
 

@@ -55,6 +55,7 @@ class AsyncAgentSession:
         self._parts: SessionParts | None = None
         self._run: RunningPrompt | None = None
         self._closed = False
+        self._told_notes = False
         self._told_failures = 0
 
     # Prompts
@@ -360,6 +361,7 @@ class AsyncAgentSession:
 
     def _emit(self, event: Event) -> None:
         if self._feed is not None:
+            self._tell_failures(self._feed)
             self._feed.emit(event)
 
     async def _room(self) -> None:
@@ -368,13 +370,17 @@ class AsyncAgentSession:
 
     def _tell_notes(self, parts: SessionParts) -> None:
         """What was left out at opening is told once, in the first prompt after it."""
-        failures = self._plan.extensions.failures
-        notes: list[Event] = [PluginFailed(one.plugin, one.error) for one in failures[self._told_failures :]]
-        if self._told_failures == 0:
-            notes = [*parts.notes, *notes]
-        self._told_failures = max(len(failures), 1)
+        notes = () if self._told_notes else parts.notes
+        self._told_notes = True
         for note in notes:
             self._emit(note)
+
+    def _tell_failures(self, feed: Feed) -> None:
+        """Each plugin that was left out is told once, before the next event; some are opened in the middle of a run."""
+        failures = self._plan.extensions.failures[self._told_failures :]
+        self._told_failures += len(failures)
+        for one in failures:
+            feed.emit(PluginFailed(one.plugin, one.error))
 
     async def _command(self, parts: SessionParts, prompt: str, name: str, args: str) -> Result:
         """A slash command: never reaches the model, is not recorded."""

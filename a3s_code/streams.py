@@ -27,8 +27,14 @@ class RunningPrompt:
         if self.task.done() or self.was_cancelled:
             return False
         self.was_cancelled = True
-        self.task.cancel()
+        # not at once: a task that is cancelled before its first step never gets to end its feed
+        self.task.get_loop().call_soon(self.task.cancel)
         return True
+
+    def abandon(self) -> None:
+        """Nobody reads the events any more: the run is cancelled."""
+        self.feed.drop()
+        self.cancel()
 
 
 class EventStream:
@@ -75,12 +81,10 @@ class EventStream:
 
     async def aclose(self) -> None:
         """Cancels the run if it is not over, and waits until it has ended in order."""
-        self._run.feed.drop()
-        self._run.cancel()
+        self._run.abandon()
         if not self._run.task.done():
             await asyncio.wait({self._run.task})
 
     def __del__(self) -> None:
         if not self._run.task.done() and not self._loop.is_closed():
-            self._run.feed.drop()
-            self._loop.call_soon_threadsafe(self._run.cancel)
+            self._loop.call_soon_threadsafe(self._run.abandon)

@@ -32,6 +32,7 @@ from a3s_code.points.memory import MemoryItem
 from a3s_code.points.sessions import SessionInfo
 from a3s_code.points.slash import CommandContext, CommandReply, SlashCommand
 from a3s_code.queue.lane_queue import QueueStats
+from a3s_code.resilience import Clock
 from a3s_code.results import Result
 from a3s_code.session import AsyncAgentSession
 from a3s_code.streams import EventStream
@@ -269,7 +270,7 @@ class AgentSession(_Ported):
         description: str = "",
         handler: Callable[[str, CommandContext], CommandReply | str] | None = None,
     ) -> None:
-        self._session.register_command(command, description, handler)
+        self._call(lambda: _now(self._session.register_command, command, description, handler))
 
     def command_registry(self) -> CommandRegistry:
         return self._session.command_registry()
@@ -310,9 +311,9 @@ class AgentSession(_Ported):
 class Agent(_Ported):
     """Makes sessions from one configuration (see `AsyncAgent`, whose methods these are, without await)."""
 
-    def __init__(self, config: str | Path | Config, *, catalogue: Catalogue | None = None):
+    def __init__(self, config: str | Path | Config, *, catalogue: Catalogue | None = None, clock: Clock | None = None):
         self._portal = _get_portal()
-        self._agent = AsyncAgent(config, catalogue=catalogue)
+        self._agent = AsyncAgent(config, catalogue=catalogue, clock=clock)
         self._portal.agents.add(self._agent)
 
     @classmethod

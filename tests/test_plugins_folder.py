@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from a3s_code.plugin import CommandContext, SlashCommand, Usage
+from a3s_code.plugins import from_file
 
 FOLDER = Path(__file__).parents[1] / "plugins"
 
@@ -32,6 +33,11 @@ def test_standup_tells_messages_tokens_and_cost():
 
 def test_standup_says_when_the_cost_is_unknown():
     assert "cost unknown" in standup(None)
+
+
+@pytest.mark.parametrize(("file", "offers"), [("standup.py", ["slash_command:standup"])])
+def test_each_file_offers_what_it_is_for(file, offers):
+    assert [offer.id for offer in from_file(FOLDER / file)] == offers
 
 
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("*.py")), ids=lambda file: file.stem)

@@ -86,6 +86,10 @@ def run(work: Coroutine[object, object, T]) -> T:
     return asyncio.run(with_deadline())
 
 
+def start(work: Coroutine[object, object, T]) -> asyncio.Task[T]:
+    return asyncio.create_task(work)  # noqa: TID251 # each test awaits or cancels what it starts
+
+
 async def parts(client: ScriptedClient, request: ModelRequest = ASK) -> list[object]:
     return [part async for part in client.stream(request)]
 
@@ -212,7 +216,7 @@ def test_a_script_that_is_over_says_how_often_it_was_asked():
 def test_a_held_turn_tells_when_it_is_reached_and_waits_for_its_release():
     async def scenario() -> str:
         hold = Hold(asyncio.Event(), "now")
-        asked = asyncio.ensure_future(ScriptedClient(hold).complete(ASK))
+        asked = start(ScriptedClient(hold).complete(ASK))
         await hold.reached.wait()
         assert not asked.done()
         hold.release.set()
@@ -319,7 +323,7 @@ def test_sleepers_wake_in_the_order_of_their_times():
 def test_a_sleeper_sleeps_on_until_its_time():
     async def scenario() -> bool:
         clock = FakeClock()
-        task = asyncio.ensure_future(clock.sleep(5))
+        task = start(clock.sleep(5))
         await clock.sleeping()
         clock.advance(4.9)
         await asyncio.sleep(0)
@@ -334,7 +338,7 @@ def test_a_sleeper_sleeps_on_until_its_time():
 def test_a_cancelled_sleeper_is_forgotten():
     async def scenario() -> None:
         clock = FakeClock()
-        task = asyncio.ensure_future(clock.sleep(5))
+        task = start(clock.sleep(5))
         await clock.sleeping()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

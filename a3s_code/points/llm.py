@@ -95,8 +95,8 @@ class LlmClient(Protocol):
     """Asks the models of one provider.
 
     Contract: `stream` is an async generator whose last item is the one `Reply`; a stream that ends early or stalls
-    raises `ModelError`, it never ends without a `Reply`. Every other failure is a `ModelError` with its kind, status and
-    retry_after_s. The client itself does not retry. Closing the generator closes the connection. Malformed JSON
+    raises `ModelError`, it never ends without a `Reply`. Every other failure is a `ModelError` with its kind, status
+    and retry_after_s. The client itself does not retry. Closing the generator closes the connection. Malformed JSON
     arguments become a `ToolCall` with parse_error. May be called several times at once.
     """
 

@@ -160,7 +160,7 @@ def test_a_cancelled_query_stops_its_thread(tmp_path: Path) -> None:
             return 0.0
 
         provider = FileSystemContextProvider(tmp_path, clock=clock)
-        query = asyncio.create_task(provider.query(ContextQuery(query="needle")))
+        query = asyncio.create_task(provider.query(ContextQuery(query="needle")))  # noqa: TID251 # awaited below
         query.add_done_callback(lambda _: is_cancelled.set())
         await asyncio.gather(query, return_exceptions=True)
 

@@ -70,7 +70,9 @@ class ConfirmationManager:
         return False
 
     async def _wait(self, question: "_Question") -> Answer:
-        asking = None if self._answerer is None else asyncio.create_task(_ask(self._answerer, question))
+        asking: asyncio.Task[None] | None = None
+        if self._answerer is not None:
+            asking = asyncio.create_task(_ask(self._answerer, question))  # noqa: TID251 # ended and awaited below
         try:
             async with asyncio.timeout(self._policy.timeout_ms / 1000):
                 return await question.answer

@@ -246,7 +246,7 @@ def test_cancelling_the_run_is_passed_on():
     async def scene():
         engine = HookEngine()
         engine.register(hook("a", HangsAsync()))
-        task = asyncio.ensure_future(engine.fire(HookEvent(event_type=PRE, session_id="s")))
+        task = asyncio.ensure_future(engine.fire(HookEvent(event_type=PRE, session_id="s")))  # noqa: TID251 # awaited below
         await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

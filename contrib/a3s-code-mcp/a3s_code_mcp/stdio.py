@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import PIPE, SubprocessStreamProtocol
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from itertools import count
@@ -52,7 +52,8 @@ class StdioTransport(McpTransport):
         self._command = (server.command, *server.args)
         self._cwd = cwd
         self._grace_s = grace_s
-        self._process: Process | None = None
+        self._child: _Child | None = None
+        self._pipes: asyncio.SubprocessTransport | None = None
         self._group: int | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._ids = count(1)
@@ -63,7 +64,7 @@ class StdioTransport(McpTransport):
 
     @property
     def is_connected(self) -> bool:
-        return self._process is not None and self._end is None
+        return self._child is not None and self._end is None
 
     async def connect(self) -> None:
         """Starts the server.
@@ -71,10 +72,11 @@ class StdioTransport(McpTransport):
         Raises:
             ToolError: It cannot be started, or was started before.
         """
-        if self._group is not None or self._end is not None:
+        if self._child is not None or self._end is not None:
             raise self._error("was connected before; make a new transport")
         try:
-            self._process = await asyncio.create_subprocess_exec(
+            self._pipes, child = await asyncio.get_running_loop().subprocess_exec(
+                _Child,
                 *self._command,
                 stdin=PIPE,
                 stdout=PIPE,
@@ -82,15 +84,16 @@ class StdioTransport(McpTransport):
                 cwd=self._cwd,
                 env=child_environment(self._server),
                 start_new_session=True,
-                limit=MAX_MESSAGE_BYTES,
             )
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             message = f'cannot be started with "{self._command[0]}": {reason}; check its command'
             raise self._error(message, ToolErrorKind.NOT_FOUND) from error
-        self._group = self._process.pid
-        stderr = asyncio.create_task(self._keep_stderr(self._process))
-        self._tasks = [stderr, asyncio.create_task(self._read(self._process, stderr))]
+        self._child = child
+        self._group = self._pipes.get_pid()
+        reading = asyncio.create_task(self._read(child))
+        listening = asyncio.create_task(self._listen(child))
+        self._tasks = [reading, listening, asyncio.create_task(self._watch(child, reading, listening))]
 
     async def request(self, method: str, params: JsonObject, *, timeout_s: float) -> JsonObject:
         id = next(self._ids)
@@ -124,30 +127,26 @@ class StdioTransport(McpTransport):
     async def aclose(self) -> None:
         """Ends the server: closes its stdin, then SIGTERM, then SIGKILL, to its whole process group."""
         self._finish("was closed")
-        process, self._process = self._process, None
-        if process is None:
+        if self._child is None or self._pipes is None:
             return
-        assert process.stdin is not None
+        assert self._child.stdin is not None
         try:
-            process.stdin.close()
-            if not await self._has_ended(process):
+            self._child.stdin.close()
+            if not await self._has_ended(self._child):
                 self._signal_group(signal.SIGTERM)
-                await self._has_ended(process)
+                await self._has_ended(self._child)
         finally:
             self._kill_group()
-            for task in self._tasks:
-                task.cancel()
+        await asyncio.wait(self._tasks, timeout=self._grace_s)  # they end when nobody holds the pipes any more
+        for task in self._tasks:
+            task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._has_ended(process)
-        # a grandchild that left the group may hold the pipes open, and the transport with them
-        process._transport.close()  # type: ignore[attr-defined]  # asyncio offers no public way
+        self._pipes.close()
 
-    async def _has_ended(self, process: Process) -> bool:
-        """Whether the process ends within the grace."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._grace_s):
-                await process.wait()
-        return process.returncode is not None
+    async def _has_ended(self, child: "_Child") -> bool:
+        """Whether the server ends within the grace."""
+        await asyncio.wait([child.exited], timeout=self._grace_s)
+        return child.exited.done()
 
     def _kill_group(self) -> None:
         """Kills what is left of the process group; once, since its number may be another's later."""
@@ -162,11 +161,11 @@ class StdioTransport(McpTransport):
     async def _send(self, message: dict[str, Json]) -> None:
         if self._end is not None:
             raise self._error(self._end)
-        if self._process is None or self._process.stdin is None:
+        if self._child is None or self._child.stdin is None:
             raise self._error("is not connected; await connect() first")
-        self._process.stdin.write(encode(message))
+        self._child.stdin.write(encode(message))
         try:
-            await self._process.stdin.drain()
+            await self._child.stdin.drain()
         except ConnectionError as error:
             raise self._error(self._end or "ended while it was written to") from error
 
@@ -174,37 +173,38 @@ class StdioTransport(McpTransport):
         """Tells the server that nobody waits any more, without waiting ourselves; initialize may not be cancelled."""
         if method == "initialize" or not self.is_connected:
             return
-        assert self._process is not None
-        assert self._process.stdin is not None
+        assert self._child is not None
+        assert self._child.stdin is not None
         params: dict[str, Json] = {"requestId": id}
-        self._process.stdin.write(encode({"method": "notifications/cancelled", "params": params}))
+        self._child.stdin.write(encode({"method": "notifications/cancelled", "params": params}))
 
-    async def _read(self, process: Process, stderr: "asyncio.Task[None]") -> None:
-        """Takes in messages until the server ends, then fails whoever still waits."""
-        assert process.stdout is not None
-        end = ""
+    async def _watch(self, child: "_Child", reading: "asyncio.Task[None]", listening: "asyncio.Task[None]") -> None:
+        """Waits for the server's end, takes in its last words and fails whoever still waits."""
+        await asyncio.wait([child.exited, reading], return_when=asyncio.FIRST_COMPLETED)
+        has_ended = await self._has_ended(child)
+        self._kill_group()
+        await asyncio.wait([reading, listening], timeout=self._grace_s)
+        self._finish(f"ended with exit code {child.exited.result()}" if has_ended else "closed its output")
+
+    async def _read(self, child: "_Child") -> None:
+        """Takes in messages until the server closes its output."""
+        assert child.stdout is not None
         try:
-            while line := await process.stdout.readline():
+            while line := await child.stdout.readline():
                 message = decode(line)
                 if message is None:
                     self._keep(line)
                 else:
                     await self._take(message)
         except ValueError:
-            end = f"sent a message over {MAX_MESSAGE_BYTES:,} bytes and was ended"
-        except (ToolError, ConnectionError):
-            pass  # it ended while we wrote an answer
-        if not end and not await self._has_ended(process):
-            end = "closed its output and was ended"
-        self._kill_group()
-        await asyncio.wait([stderr], timeout=self._grace_s)  # its last words
-        self._finish(end or f"ended with exit code {process.returncode}")
+            self._finish(f"sent a message over {MAX_MESSAGE_BYTES:,} bytes")
 
     async def _take(self, message: Mapping[str, Json]) -> None:
         method, id = message.get("method"), message.get("id")
         params = message.get("params")
         if isinstance(method, str) and "id" in message:
-            await self._send({"id": id, **_reply_to(method)})
+            with suppress(ToolError):  # it asks and does not listen
+                await self._send({"id": id, **_reply_to(method)})
         elif isinstance(method, str):
             if self._said.qsize() >= MAX_NOTIFICATIONS:
                 self._said.get_nowait()  # nobody listens: the oldest goes
@@ -234,9 +234,10 @@ class StdioTransport(McpTransport):
                 answer.set_exception(self._error(self._end))
         self._said.put_nowait(None)
 
-    async def _keep_stderr(self, process: Process) -> None:
-        assert process.stderr is not None
-        while chunk := await process.stderr.read(STDERR_KEPT_BYTES):
+    async def _listen(self, child: "_Child") -> None:
+        """Keeps the end of what the server writes to stderr."""
+        assert child.stderr is not None
+        while chunk := await child.stderr.read(STDERR_KEPT_BYTES):
             self._keep(chunk)
 
     def _keep(self, words: bytes) -> None:
@@ -252,3 +253,26 @@ def _reply_to(method: str) -> dict[str, Json]:
     if method == "ping":
         return {"result": {}}
     return {"error": {"code": METHOD_NOT_FOUND, "message": f"this client does not offer {method}"}}
+
+
+class _Child(SubprocessStreamProtocol):
+    """The server's pipes; *exited* has the exit code as soon as the process has ended.
+
+    `Process.wait` would also wait until nobody holds the pipes any more, and a server's children do.
+    """
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        super().__init__(limit=MAX_MESSAGE_BYTES, loop=loop)
+        self.exited: asyncio.Future[int | None] = loop.create_future()
+        self._own_transport: asyncio.SubprocessTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.SubprocessTransport)
+        self._own_transport = transport
+        super().connection_made(transport)
+
+    def process_exited(self) -> None:
+        super().process_exited()
+        assert self._own_transport is not None
+        self.exited.set_result(self._own_transport.get_returncode())

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -183,30 +184,55 @@ def is_running(pid: int) -> bool:
         return False
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
+async def child_of(transport: StdioTransport) -> int:
+    """The process that the server started, as it says."""
+    _, params = await anext(transport.notifications())
+    pid = int(str(params["pid"]))
+    assert is_running(pid)
+    return pid
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
+
+
+@needs_proc
 @pytest.mark.parametrize("flags", [("child",), ("child", "stubborn")], ids=["well-behaved", "stubborn"])
 def test_closing_leaves_no_process_behind(flags: tuple[str, ...]):
-    pids: list[int] = []
-
     async def use(transport: StdioTransport) -> None:
-        _, params = await anext(transport.notifications())
-        pids.append(int(str(params["pid"])))
-        assert is_running(pids[0])
+        child = await child_of(transport)
         await transport.aclose()
+        assert not is_running(child)
 
     with_server(use, *flags)
-    assert not is_running(pids[0])
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
-def test_the_death_of_a_server_leaves_no_process_behind():
+@needs_proc
+def test_the_death_of_a_server_is_noticed_and_leaves_no_process_behind():
+    """Although its child still holds the pipes."""
+
     async def use(transport: StdioTransport) -> None:
-        _, params = await anext(transport.notifications())
-        with pytest.raises(ToolError):
+        child = await child_of(transport)
+        with pytest.raises(ToolError, match="my last words"):
             await call(transport, "die")
-        assert not is_running(int(str(params["pid"])))
+        assert not is_running(child)
 
     with_server(use, "child")
+
+
+@needs_proc
+def test_a_grandchild_that_left_the_group_delays_nobody_for_long():
+    async def main() -> None:
+        transport = StdioTransport(tiny("escapee"), cwd=".", grace_s=0.2)
+        await transport.connect()
+        escapee = await child_of(transport)
+        try:
+            with pytest.raises(ToolError, match="exit code 3"):
+                await call(transport, "die")
+            await transport.aclose()
+        finally:
+            os.kill(escapee, signal.SIGKILL)
+
+    asyncio.run(main())
 
 
 def test_closing_fails_what_waits():

@@ -110,8 +110,8 @@ def serve(message):
 def main():
     if "fail" in FLAGS:
         sys.exit("cannot find my files")
-    if "child" in FLAGS:
-        child = subprocess.Popen(["sleep", "1000"])
+    if FLAGS & {"child", "escapee"}:
+        child = subprocess.Popen(["sleep", "1000"], start_new_session="escapee" in FLAGS)
         send({"method": "child", "params": {"pid": child.pid}})
     if "noisy" in FLAGS:
         print("Starting up!\n{not json\n[1]\n" + "[" * 100_000, flush=True)

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from a3s_code.plugin import SessionError
 
-__all__ = ["replace_file", "reported", "state_dir", "sync_folder", "write_all", "write_new"]
+__all__ = ["make_folder", "replace_file", "reported", "state_dir", "sync_folder", "write_all", "write_new"]
 
 
 def state_dir(name: str) -> Path:
@@ -17,6 +17,15 @@ def state_dir(name: str) -> Path:
     home = os.environ.get("XDG_STATE_HOME", "")
     root = Path(home) if Path(home).is_absolute() else Path.home() / ".local" / "state"
     return root / "a3s-code" / name
+
+
+def make_folder(folder: Path) -> None:
+    """Makes *folder* and what is missing above it, for the owner alone; durable when it returns."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    sync_folder(folder.parent)
 
 
 def write_all(fd: int, content: bytes) -> None:

@@ -22,7 +22,7 @@ from uuid import uuid4
 from attrs import evolve
 
 from a3s_code.plugin import Journal, Log, SessionError, SessionInfo, SessionNotFoundError, SessionStore, get_log
-from a3s_code_storage.durable_files import replace_file, reported, state_dir, sync_folder, write_new
+from a3s_code_storage.durable_files import make_folder, replace_file, reported, state_dir, sync_folder, write_new
 from a3s_code_storage.journal_file import FileJournal, open_journal
 from a3s_code_storage.journal_format import HEADER, scan
 from a3s_code_storage.session_ids import check_id
@@ -98,7 +98,7 @@ class FileSessionStore(SessionStore):
     @contextmanager
     def _building(self, id: str) -> Iterator[tuple[Path, SessionLock]]:
         """A hidden folder that becomes the session *id*, with its lock held, when the block succeeds."""
-        self._dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._dir)
         self._remove_leftovers()
         folder = self._dir / f".new-{uuid4().hex}"
         folder.mkdir(mode=0o700)

@@ -11,7 +11,7 @@ r"""The journal's format, version 1, and how a damaged one is judged.
 
 A crash leaves a prefix, possibly followed by an unfinished line or garbage: this end is *torn* and is cut. A power loss
 may also lose single sectors of what was not yet synced; they read as zeros. So damage with a whole record after it
-is a torn end only if zeros stand in it and no later record says that the damaged one was synced. Any other is an error.
+is a torn end only if a sector was lost and no later record says that the damaged one was synced. Any other is an error.
 """
 
 import re
@@ -29,7 +29,7 @@ __all__ = ["HEADER", "Layout", "Line", "decode", "encode", "scan"]
 HEADER = b"a3s-code journal 1\n"
 _ANY_HEADER = re.compile(rb"a3s-code journal ([1-9][0-9]{0,5})\n")
 _FIELDS = re.compile(rb"[0-9a-f]{8} ([0-9]{1,19}) ([0-9]{1,19}) ([0-9]{1,19}) ")
-_LOST_SECTOR = bytes(512)
+_SECTOR = 512
 
 
 @frozen
@@ -112,25 +112,25 @@ def _check_header(header: bytes, path: object) -> None:
 
 
 def _check_torn(file: BinaryIO, path: object, *, offset: int, seq: int) -> None:
-    """Passes when all from *offset* on may be what a crash left of unsynced records."""
+    """Passes when all from *offset* on may be what a crash left of records that were not synced."""
     file.seek(offset)
-    zeros = False
-    for line in _lines_or_rests(file):
-        record = decode(line)
-        if record is None or record.seq < seq:
-            zeros = zeros or _LOST_SECTOR in line
-        elif not zeros or record.synced >= seq:
-            raise SessionError(
-                f"{path} is damaged at record {seq} (byte {offset}), and whole records follow it; nothing was changed. "
-                "Restore the file from a backup; or copy it and then give up this record and all that follow with: "
-                f"truncate -s {offset} {path}"
-            )
-
-
-def _lines_or_rests(file: BinaryIO) -> Iterator[bytes]:
-    """Each line, and what follows a payload whose line end was lost."""
+    position, has_lost_sector = offset, False
     for line in file:
-        yield line
-        fields = _FIELDS.match(line)
-        if fields and (rest := line[fields.end() + int(fields[3]) + 1 :]):
-            yield rest
+        # what a lost sector held up to its end reads as zeros, its line end too: so the line goes on behind the sector
+        last_byte = _SECTOR - 1 - position % _SECTOR
+        has_lost_sector = has_lost_sector or (decode(line) is None and 0 in line[last_byte::_SECTOR])
+        position += len(line)
+        for record in _whole_records(line):
+            if record.seq >= seq and (record.synced >= seq or not has_lost_sector):
+                raise SessionError(
+                    f"{path} is damaged at record {seq} (byte {offset}), and whole records follow it; nothing was "
+                    "changed. Restore the file from a backup; or copy it and then give up this record and all that "
+                    f"follow with: truncate -s {offset} {path}"
+                )
+
+
+def _whole_records(line: bytes) -> Iterator[Line]:
+    """The record of *line*, or the one behind a payload whose line end was lost."""
+    fields = _FIELDS.match(line)
+    rest = line[fields.end() + int(fields[3]) + 1 :] if fields else b""
+    yield from (record for record in (decode(line), decode(rest)) if record is not None)

@@ -11,7 +11,7 @@ from time import time_ns
 from attrs import asdict
 
 from a3s_code.plugin import Log, MemoryItem
-from a3s_code_storage.durable_files import replace_file
+from a3s_code_storage.durable_files import make_folder, replace_file
 
 __all__ = ["MemoryFolder"]
 
@@ -40,7 +40,7 @@ class MemoryFolder:
 
     def put(self, memory: MemoryItem) -> None:
         """Keeps *memory*, durable when it returns."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._folder)
         content = asdict(memory) | {"memory_type": memory.memory_type.value}
         replace_file(self._folder / _file_name(memory.id), json.dumps(content).encode())
 

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import socket
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -41,8 +42,9 @@ class SessionLock:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             self._take(fd, path, id)
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, _this_process(), 0)
+            with suppress(OSError):  # on a full disk the lock holds all the same, only its message is missing
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, _this_process(), 0)
         except BaseException:
             os.close(fd)
             raise

@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -222,7 +222,7 @@ def test_a_cancelled_append_disturbs_nobody(tmp_path: Path) -> None:
         store = FileSessionStore(tmp_path)
         journal = await store.open("a", create=True)
         for _ in range(20):
-            appends = [asyncio.create_task(journal.append([b"x"], durable=True)) for _ in range(2)]
+            appends = [asyncio.create_task(journal.append([b"x"], durable=True)) for _ in range(2)]  # noqa: TID251 # awaited below
             await asyncio.sleep(0)
             appends[0].cancel()
             await asyncio.gather(*appends, return_exceptions=True)
@@ -244,8 +244,8 @@ def test_cancelling_open_or_close_gives_up_the_lock(tmp_path: Path) -> None:
         store = FileSessionStore(tmp_path)
         journal = await store.open("a", create=True)
         await journal.append([b"one"], durable=False)
-        await cancelled(asyncio.create_task(journal.aclose()))
-        await cancelled(asyncio.create_task(store.open("b", create=True)))
+        await cancelled(asyncio.create_task(journal.aclose()))  # noqa: TID251 # awaited below
+        await cancelled(asyncio.create_task(store.open("b", create=True)))  # noqa: TID251 # awaited below
 
     asyncio.run(scenario())  # its end waits for the worker threads
     store = FileSessionStore(tmp_path)
@@ -424,3 +424,40 @@ def test_a_child_program_does_not_inherit_the_lock(tmp_path: Path) -> None:
         assert asyncio.run(contents(store, "a")) == []
         assert child.stdin is not None
         child.stdin.close()
+
+
+@pytest.mark.parametrize("calls", range(12))
+def test_a_disk_that_is_full_from_any_write_on_leaves_what_was_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    """Creation, appends, blob and snapshot: each write in turn is the first that fails, and all after it."""
+    real, left = os.write, iter(range(calls))
+
+    def full(fd: int, content: bytes) -> int:
+        if next(left, None) is None:
+            real(fd, bytes(content)[: len(content) // 2])
+            raise OSError(28, "No space left on device")
+        return real(fd, content)
+
+    async def scenario() -> None:
+        store, durable = FileSessionStore(tmp_path), []
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", full)
+            try:
+                journal = await store.open("a", create=True)
+            except SessionError as error:
+                assert "free some space" in str(error)  # noqa: PT017 # only some of the runs fail here
+                assert list(tmp_path.iterdir()) == []
+                return
+            for number in range(3):
+                with suppress(SessionError):
+                    await journal.append([b"%d" % number, b"x" * 9000], durable=True)
+                    durable += [b"%d" % number, b"x" * 9000]
+                    await journal.put_blob(DIGEST, b"image")
+                    await journal.snapshot(SessionInfo(id="a", title=str(number)))
+        assert await journal.append([b"space again"], durable=True) == len(durable) + 1
+        await journal.aclose()
+        assert await contents(store, "a") == [*durable, b"space again"]
+        assert [info.id for info in await store.list()] == ["a"]
+
+    asyncio.run(scenario())

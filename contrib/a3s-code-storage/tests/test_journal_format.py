@@ -80,6 +80,26 @@ def test_the_error_names_file_record_and_cure() -> None:
         scan(io.BytesIO(content), "the-file")
 
 
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.tuples(st.integers(0, 1500), st.booleans()), min_size=1, max_size=8), st.data())
+def test_after_a_power_loss_everything_synced_is_there(appends: list[tuple[int, bool]], data: st.DataObject) -> None:
+    """Model of the disk: what was synced stays; behind it any sectors may be lost, and the file may be shorter."""
+    records, synced, content, kept = [], 0, HEADER, len(HEADER)
+    for seq, (size, durable) in enumerate(appends, start=1):
+        records.append(b"%d" % seq * size)
+        content += encode(records[-1], seq, synced)
+        if durable:
+            synced, kept = seq, len(content)
+    disk = bytearray(content)
+    for start in range(kept - kept % 512, len(content), 512):
+        if data.draw(st.booleans()):
+            first, last = max(start, kept), min(start + 512, len(content))
+            disk[first:last] = bytes(last - first)
+    found = payloads_of(bytes(disk[: data.draw(st.integers(kept, len(content)))]))
+    assert len(found) >= synced
+    assert found == records[: len(found)]
+
+
 def test_sectors_lost_by_a_power_failure_end_the_journal_when_nothing_says_they_were_synced() -> None:
     records = [b"a", b"b" * 3000, b"c"]
     content = build(records, synced=[0, 1, 1]).replace(b"b" * 3000, b"b" * 1000 + bytes(1024) + b"b" * 976)

@@ -1,10 +1,10 @@
-"""Runs a coroutine in a plain test function, with a deadline."""
+"""Runs coroutines in plain test functions, with a deadline."""
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-__all__ = ["DEADLINE_S", "run"]
+__all__ = ["DEADLINE_S", "run", "start"]
 
 T = TypeVar("T")
 
@@ -20,3 +20,8 @@ def run(work: Coroutine[Any, Any, T], deadline_s: float = DEADLINE_S) -> T:  # a
             return await work
 
     return asyncio.run(with_deadline())
+
+
+def start(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:  # as asyncio.create_task
+    """*work* as a task that the calling test awaits or cancels."""
+    return asyncio.create_task(work)  # noqa: TID251 # the calling test owns it, and `run` ends it with its loop

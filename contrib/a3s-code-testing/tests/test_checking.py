@@ -2,6 +2,7 @@
 
 import pytest
 from a3s_code_testing import check
+from a3s_code_testing.__main__ import main
 
 from a3s_code.testing import DictSessionStore, ListHookExecutor, PlainSecurityProvider, WordSecurityProvider
 
@@ -32,3 +33,15 @@ def test_an_object_that_cannot_be_made_fails_every_test():
 def test_a_point_whose_suite_needs_more_says_so():
     with pytest.raises(ValueError, match="inherit its suite"):
         check("llm_client", object)
+
+
+def test_the_command_line_checks_what_is_installed(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))  # so that the test leaves the variable as it was
+    assert main(["session_command", "tool"]) == 0
+    assert "session_command:tool: 0 broken promises" in capsys.readouterr().out
+
+
+def test_the_command_line_says_why_a_plugin_cannot_be_opened(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert main(["session_command", "no-such-name"]) == 1
+    assert "PluginError" in capsys.readouterr().out

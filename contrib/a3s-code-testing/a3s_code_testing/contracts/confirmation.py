@@ -7,7 +7,7 @@ from typing import TypeAlias
 import pytest
 
 from a3s_code.plugin import Answer, Answerer, ConfirmationPolicy, ConfirmationProvider, ConfirmationRequest, Outcome
-from a3s_code_testing.running import run
+from a3s_code_testing.running import run, start
 
 __all__ = ["ConfirmationProviderContract", "MakeProvider"]
 
@@ -79,7 +79,7 @@ class ConfirmationProviderContract:
                 return True
 
             provider = make_provider(silent, PATIENT)
-            question = asyncio.ensure_future(provider.confirm(_question("call_1")))
+            question = start(provider.confirm(_question("call_1")))
             await asked.wait()
             question.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -141,7 +141,7 @@ def _answerable(make_provider: MakeProvider) -> ConfirmationProvider:
 
 async def _open(provider: ConfirmationProvider, id: str) -> "asyncio.Task[Answer]":
     """Asks and waits until the question is open."""
-    question = asyncio.create_task(provider.confirm(_question(id)))
+    question = start(provider.confirm(_question(id)))
     while id not in [request.tool_id for request in provider.pending()]:
         assert not question.done(), f"the question was settled by itself: {question}"
         await asyncio.sleep(0.001)  # the contract gives no event for an opened question

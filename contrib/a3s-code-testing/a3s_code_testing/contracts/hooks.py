@@ -18,7 +18,7 @@ from a3s_code.plugin import (
     JsonObject,
 )
 from a3s_code.testing import HookAnswer, RecordingHook
-from a3s_code_testing.running import run
+from a3s_code_testing.running import run, start
 
 __all__ = ["HookExecutorContract"]
 
@@ -178,7 +178,7 @@ class HookExecutorContract:
                 await asyncio.Event().wait()
 
             _register(hook_executor, silent)
-            firing = asyncio.ensure_future(hook_executor.fire(_event(GATING)))
+            firing = start(hook_executor.fire(_event(GATING)))
             await reached.wait()
             firing.cancel()
             with pytest.raises(asyncio.CancelledError):

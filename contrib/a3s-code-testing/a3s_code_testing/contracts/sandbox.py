@@ -9,7 +9,7 @@ from typing import TypeVar
 import pytest
 
 from a3s_code.plugin import BashCommand, BashResult, BashSandbox, Isolation, ToolError
-from a3s_code_testing.running import run
+from a3s_code_testing.running import run, start
 
 __all__ = ["BashSandboxContract"]
 
@@ -130,7 +130,7 @@ class BashSandboxContract:
         async def cancel(sandbox: BashSandbox) -> None:
             started = asyncio.Event()
             command = _command(workspace, LINGER + "echo ready; bash -c 'sleep 600; true' & sleep 600")
-            running = asyncio.ensure_future(sandbox.run(command, lambda delta: started.set()))
+            running = start(sandbox.run(command, lambda delta: started.set()))
             await started.wait()
             running.cancel()
             with pytest.raises(asyncio.CancelledError):

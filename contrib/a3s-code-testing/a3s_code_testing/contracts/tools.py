@@ -17,7 +17,7 @@ from a3s_code.plugin import (
     UrlTarget,
 )
 from a3s_code.testing import RecordingUse
-from a3s_code_testing.running import run
+from a3s_code_testing.running import run, start
 
 __all__ = ["ToolContract"]
 
@@ -117,7 +117,7 @@ class ToolContract:
 
         async def cancel_at_once() -> set[object]:
             others = asyncio.all_tasks()
-            call = asyncio.ensure_future(tool.run(arguments, RecordingUse(workspace)))
+            call = start(tool.run(arguments, RecordingUse(workspace)))
             await asyncio.sleep(0)
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
