@@ -14,7 +14,7 @@ import attrs
 from a3s_code.blocks import PluginSettings
 from a3s_code.composition import SessionPlan, command_registry
 from a3s_code.config import Config, LoadedConfig, load, validate
-from a3s_code.errors import ConfigError, PluginError, SessionError, SessionNotFoundError
+from a3s_code.errors import ConfigError, PluginError, SessionBusyError, SessionError, SessionNotFoundError
 from a3s_code.extensions import Extensions
 from a3s_code.logs import get_log
 from a3s_code.model import choose
@@ -103,14 +103,19 @@ class AsyncAgent:
         """A saved session with its history; whatever a crash left open is repaired, nothing is run again.
 
         Args:
-            session_id: The id.
+            session_id: The id; a session that this agent has open is closed first.
             options: As for `session`; the session's own model is kept unless an option names one.
             workspace: Where it works now; default: where it worked.
 
         Raises:
             SessionNotFoundError: There is none of this id.
             SessionLockedError: Another process has it open.
+            SessionBusyError: This agent has it open, and a prompt is running.
         """
+        if session_id in self._sessions:
+            if self._sessions[session_id].is_busy:
+                raise SessionBusyError(f"a prompt is running in session {session_id}; wait for it before you resume it")
+            await self._sessions[session_id].aclose()
         chosen = attrs.evolve(_options(options, changes), session_id=session_id)
         if workspace is None:
             workspace = await self._workspace_of(session_id, chosen)
@@ -153,7 +158,8 @@ class AsyncAgent:
         if options.model is not None or is_new:
             choose(self.config, options.model or self.config.default_model)
         session_id = options.session_id or uuid4().hex
-        if session_id in self._sessions and not self._sessions[session_id].is_closed:
+        self._sessions = {id: session for id, session in self._sessions.items() if not session.is_closed}
+        if session_id in self._sessions:
             raise SessionError(f"the session {session_id} is open in this agent already; close it first")
         folder = FolderWorkspace(workspace)
         selection = self._selection.with_files(tuple(offer for path in options.plugins for offer in from_file(path)))

@@ -102,7 +102,17 @@ class ToolExecutor:
     _recent: list[tuple[str, str]] = field(factory=list, init=False)
 
     async def run_all(self, calls: Sequence[ToolCall], transcript: Transcript) -> None:
-        """Runs the calls of one reply: judged in order, read-only ones side by side, all others one after the other."""
+        """Runs the calls of one reply: judged in order, read-only ones side by side, all others one after the other.
+
+        Raises:
+            SessionError: The journal cannot be written.
+        """
+        try:
+            await self._run_all(calls, transcript)
+        except BaseExceptionGroup as errors:  # callers know the journal's own error, not a group of it
+            raise errors.exceptions[0] from None
+
+    async def _run_all(self, calls: Sequence[ToolCall], transcript: Transcript) -> None:
         async with asyncio.TaskGroup() as group:
             running: list[asyncio.Task[ToolResult]] = []
             for call in calls:
@@ -131,7 +141,11 @@ class ToolExecutor:
 
     async def _judge(self, call: ToolCall, transcript: Transcript) -> Passed | None:
         """The call that may run, or None when its result (a refusal) is settled already."""
-        verdict = self._parse_refusal(call) or self._repeat_refusal(call) or await self._verdict(call, "model")
+        repeated = self._repeat_refusal(call)
+        if repeated is not None:  # not counted as an answer of its own: the same call stays refused until another comes
+            await transcript.add(ToolSettled(result=_refused(call, repeated)), durable=False)
+            return None
+        verdict = self._parse_refusal(call) or await self._verdict(call, "model")
         if isinstance(verdict, Passed):
             return verdict
         if verdict.kind is ToolErrorKind.DENIED:
@@ -181,6 +195,10 @@ class ToolExecutor:
                 return _failed(passed.call, str(error), error.kind)
             except TimeoutError:
                 return _failed(passed.call, f"Tool '{passed.call.name}' timed out", ToolErrorKind.TIMEOUT)
+            except asyncio.CancelledError:
+                if _is_being_cancelled():
+                    raise
+                return _failed(passed.call, f"{passed.call.name} failed: it cancelled itself; its effects are unknown")
             except (Exception, SystemExit) as error:  # noqa: BLE001 # a stranger's tool may raise anything
                 get_log().warning("tool failed", tool=passed.call.name, error=type(error).__name__)
                 return _failed(passed.call, f"{passed.call.name} failed: {type(error).__name__}: {error}")
@@ -314,6 +332,12 @@ class _Use:
                 delta += more
             await self._cleaner.feed(delta)
         await self._cleaner.end()
+
+
+def _is_being_cancelled() -> bool:
+    """Whether somebody cancelled this task, as opposed to a CancelledError that a tool brought about by itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _refused(call: ToolCall, refusal: Refusal) -> ToolResult:

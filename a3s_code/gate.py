@@ -8,7 +8,7 @@ What happens when a gating point is empty, raises, hangs or answers nonsense is 
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 
 import orjson
 from attrs import evolve, frozen
@@ -139,13 +139,30 @@ class Gate:
     def _targets(self, call: ToolCall, spec: ToolSpec) -> tuple[Target, ...] | Refusal:
         """What the call touches, resolved; a call that cannot say it does not run."""
         try:
-            return self._resolve(spec.targets(call.arguments))
+            return self._resolve(spec, call)
         except ToolError as error:
             return Refusal(str(error), error.kind)
         except Exception as error:  # noqa: BLE001 # foreign code
             return Refusal(f"{call.name} did not run: what it touches is unknown ({type(error).__name__}: {error})")
 
-    def _resolve(self, targets: Sequence[Target]) -> tuple[Target, ...]:
+    async def _faults(self, call: ToolCall, schema: Schema) -> Refusal | None:
+        """What jsonschema finds; in a thread, because a stranger's schema may hold a pattern that never ends."""
+        try:
+            faults = await in_thread(schema.faults, call.arguments, timeout_s=self._settings.check_deadline_s)
+        except TimeoutError:
+            faults = ["they could not be checked in time"]
+        if not faults:
+            return None
+        return Refusal(f"invalid arguments for {call.name}: {'; '.join(faults)}", ToolErrorKind.INVALID_ARGUMENT)
+
+    def _resolve(self, spec: ToolSpec, call: ToolCall) -> tuple[Target, ...]:
+        """The targets with canonical paths. Raises ToolError."""
+        try:
+            targets = tuple(spec.targets(call.arguments))
+        except ToolError:
+            raise
+        except Exception as error:  # a stranger's function; what it touches is unknown, so it does not run
+            raise ToolError(f"{call.name}: its targets are unknown ({error!r})", ToolErrorKind.DENIED) from error
         return tuple(
             PathTarget(str(self._workspace.resolve(target.path, write=target.write)), target.write)
             if isinstance(target, PathTarget)

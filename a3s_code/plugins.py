@@ -354,6 +354,7 @@ class Selection:
         used: Names or ids of additional members.
         disabled: Ids that are never used.
         from_code: Offers of one-file plugins passed in code; they are used without being named.
+        clients: llm_clients that providers blocks name.
     """
 
     catalogue: Catalogue
@@ -361,6 +362,7 @@ class Selection:
     used: tuple[str, ...] = ()
     disabled: tuple[str, ...] = ()
     from_code: tuple[Offer, ...] = ()
+    clients: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, config: Config, catalogue: Catalogue) -> "Selection":
@@ -368,7 +370,8 @@ class Selection:
         if config.memory_dir is not None:
             chosen["memory_store"] = "file"
         chosen.update(config.plugins.select)
-        return cls(catalogue, chosen, config.plugins.use, config.plugins.disabled)
+        clients = frozenset(provider.client for provider in config.providers if provider.client is not None)
+        return cls(catalogue, chosen, config.plugins.use, config.plugins.disabled, clients=clients)
 
     def with_files(self, offers: tuple[Offer, ...]) -> "Selection":
         return attrs.evolve(self, from_code=(*self.from_code, *offers))
@@ -420,7 +423,12 @@ class Selection:
             name = self.chosen.get(point.name) or point.default
             return offer.name == name or (point.name == "bash_sandbox" and name == "auto" and offer.name == "local")
         if point is not None and point.arity is Arity.BY_NAME:
-            return offer.origin.distribution in DEFAULTS or self.chosen.get(point.name) == offer.name
+            is_named = self.chosen.get(point.name) == offer.name
+            return (
+                is_named
+                or offer.origin.distribution in DEFAULTS
+                or (point.name == "llm_client" and offer.name in self.clients)
+            )
         return offer in self.many(offer.group)
 
     def check(self, named_at: Mapping[str, str]) -> None:
@@ -514,6 +522,12 @@ class Factory:
                 raise PluginError(
                     f"{self.offer.id} of {self.offer.origin}: parameter {parameter} is not one that {self.point.name} "
                     f"gives; there are: {', '.join(spec)}",
+                    plugin=self.offer.id,
+                )
+            if parameter.default is not parameter.empty:
+                raise PluginError(
+                    f"{self.offer.id} of {self.offer.origin}: parameter {parameter.name} must not have a default; "
+                    "pluggy would pass nothing for it",
                     plugin=self.offer.id,
                 )
             names.append(parameter.name)

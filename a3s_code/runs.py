@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from attrs import frozen
 
-from a3s_code.errors import A3SCodeError
+from a3s_code.errors import A3SCodeError, PromptError
 from a3s_code.events import (
     Event,
     PersistenceFailed,
@@ -144,6 +144,8 @@ class Runner:
         except asyncio.CancelledError:
             _forget_cancellation()
             return await self._cancelled(run_id, before)
+        except PromptError:  # refused before anything was recorded
+            raise
         except Exception as error:
             await self._failed(run_id, error, before)
             raise

@@ -40,13 +40,12 @@ class Schema:
         self._quick = _compile(schema)
         self._validator: Draft202012Validator | None = None
 
+    def is_certainly_valid(self, arguments: JsonObject) -> bool:
+        """Whether the quick check accepts the arguments; False says nothing, `faults` decides."""
+        return self._quick is not None and self._quick(dict(arguments))
+
     def faults(self, arguments: JsonObject) -> list[str]:
         """What is wrong with the arguments, in sentences for the model; empty when nothing is."""
-        if self._quick is not None and self._quick(dict(arguments)):
-            return []
-        return self._slow_faults(dict(arguments))
-
-    def _slow_faults(self, arguments: dict[str, Json]) -> list[str]:
         from jsonschema import Draft202012Validator
         from jsonschema.exceptions import SchemaError
 
@@ -57,7 +56,9 @@ class Schema:
             except SchemaError as error:
                 return [f"the tool's own schema is invalid ({error.message}); it cannot be called"]
             self._validator = Draft202012Validator(schema)
-        faults = sorted(self._validator.iter_errors(arguments), key=lambda fault: [str(part) for part in fault.path])
+        faults = sorted(
+            self._validator.iter_errors(dict(arguments)), key=lambda fault: [str(part) for part in fault.path]
+        )
         return [_sentence(fault) for fault in faults][:FAULTS_AT_MOST]
 
 

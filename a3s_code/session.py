@@ -103,6 +103,11 @@ class AsyncAgentSession:
         return self._closed
 
     @property
+    def is_busy(self) -> bool:
+        """Whether a prompt is running."""
+        return self._run is not None and not self._run.task.done()
+
+    @property
     def workspace(self) -> str:
         """The canonical path of the workspace."""
         return str(self._plan.workspace.root)
@@ -331,7 +336,7 @@ class AsyncAgentSession:
     def _start(self, prompt: str, attachments: Sequence[Attachment | Image], *, keep: bool) -> RunningPrompt:
         self._check_usable()
         _check_prompt(prompt)
-        if self._run is not None and not self._run.task.done():
+        if self.is_busy:
             raise SessionBusyError(f"a prompt is running in session {self.session_id}; wait for it or call cancel()")
         feed = Feed(keep=keep)
         self._run = RunningPrompt(self._spawn(self._work(prompt, tuple(attachments), feed)), feed)

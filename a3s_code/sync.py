@@ -203,6 +203,10 @@ class AgentSession(_Ported):
         return self._session.is_closed
 
     @property
+    def is_busy(self) -> bool:
+        return self._session.is_busy
+
+    @property
     def workspace(self) -> str:
         return self._session.workspace
 

@@ -88,6 +88,16 @@ class Transcript:
             records: What happened, in order.
             durable: Whether it must be on disk when this returns.
         """
+        writing = asyncio.ensure_future(self._write(records, durable))  # noqa: TID251 # awaited here, also when cancelled
+        try:
+            return await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait({writing})  # written and folded or neither, so that memory and journal never differ
+            if not writing.cancelled():
+                writing.exception()
+            raise
+
+    async def _write(self, records: Sequence[Record], durable: bool) -> int:
         async with self._writing:  # read-only calls settle side by side
             for record in records:
                 for image in _images(record):

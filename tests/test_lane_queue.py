@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
+from typing import TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,8 @@ from a3s_code.config import QueueConfig
 from a3s_code.errors import ConfigError, SessionError, ToolError, ToolErrorKind
 from a3s_code.lanes import Lane
 from a3s_code.queue.lane_queue import LaneQueue
+
+T = TypeVar("T")
 
 ONE = {"A3S_CODE_LANE_CONCURRENCY": "1"}
 
@@ -40,8 +43,8 @@ class Gate:
         return self.name
 
 
-def start(work: Coroutine[None, None, str]) -> "asyncio.Task[str]":
-    return asyncio.ensure_future(work)
+def start(work: Coroutine[None, None, T]) -> "asyncio.Task[T]":
+    return asyncio.create_task(work)  # noqa: TID251 # the test awaits it
 
 
 def test_the_lanes_have_the_slots_of_the_config():
@@ -364,7 +367,7 @@ def test_closing_waits_for_a_slot_that_is_held():
 
         task = start(stream())
         await settle()
-        closing = asyncio.ensure_future(lanes.aclose(60))
+        closing = start(lanes.aclose(60))
         await settle()
         assert not closing.done()
         release.set()
@@ -418,7 +421,7 @@ def test_whatever_happens_no_lane_has_too_many_and_no_slot_leaks(
         for action, lane, number in actions:
             if action == "submit":
                 ends.append(loop.create_future())
-                tasks.append(asyncio.ensure_future(lanes.run(lane, work_in(lane, ends[-1]))))
+                tasks.append(start(lanes.run(lane, work_in(lane, ends[-1]))))
             elif action == "turn":
                 await asyncio.sleep(0)
             elif tasks:

@@ -155,7 +155,7 @@ def test_the_wait_before_a_retry_can_be_cancelled():
     async def main() -> None:
         clock, script = FakeClock(), Script([failure()], [REPLY])
         clock.is_stopped = True
-        task = asyncio.ensure_future(retrying(script.call, POLICY, breaker(clock), clock))
+        task = asyncio.create_task(retrying(script.call, POLICY, breaker(clock), clock))  # noqa: TID251 # awaited
         for _ in range(5):
             await asyncio.sleep(0)
         task.cancel()

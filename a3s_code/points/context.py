@@ -76,4 +76,4 @@ class ContextProvider(Protocol):
 
     async def on_turn_complete(self, session_id: str, prompt: str, response: str) -> None:
         """Told when a prompt was answered; the default does nothing."""
-        return  # noqa: PLR1711 # a body, so that implementations may leave it out
+        return  # a body, so that implementations may leave it out

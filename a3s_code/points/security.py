@@ -15,7 +15,7 @@ class SecurityProvider(Protocol):
 
     def taint_input(self, text: str) -> None:
         """Notes what is sensitive in the person's prompt; the default notes nothing."""
-        return  # noqa: PLR1711 # a body, so that implementations may leave it out
+        return  # a body, so that implementations may leave it out
 
     def sanitize_output(self, text: str) -> str:
         """The text with everything sensitive replaced by a label such as "[REDACTED:SSN]".
@@ -34,4 +34,4 @@ class SecurityProvider(Protocol):
 
     def wipe(self) -> None:
         """Forgets everything noted."""
-        return  # noqa: PLR1711 # a body, so that implementations may leave it out
+        return  # a body, so that implementations may leave it out

@@ -6,9 +6,9 @@ from a3s_code.plugin import (
     Answerer,
     ConfirmationPolicy,
     ConfirmationProvider,
+    Decision,
     Lane,
     PermissionChecker,
-    PluginError,
     SecurityProvider,
     TimeoutAction,
     hookimpl,
@@ -50,7 +50,7 @@ class PolicyConfig:
     allow: tuple[str, ...] = setting((), 'Calls that run, such as "read(*)" and "bash(git diff *)".')
     deny: tuple[str, ...] = setting((), "Calls that are refused; wins over the other two.")
     ask: tuple[str, ...] = setting((), "Calls that a person is asked about; wins over allow.")
-    default: str = setting("ask", 'What no rule matching means: "allow", "ask" or "deny".')
+    default: Decision = setting(Decision.ASK, 'What no rule matching means: "allow", "ask" or "deny".')
     permissive: bool = setting(False, "Run what would be asked about; deny still wins.")
 
 
@@ -60,8 +60,8 @@ class ConfirmationConfig:
 
     enabled: bool = setting(False, "Wait for confirm_tool_use even when no answerer is registered.")
     timeout_ms: int = setting(30_000, "Milliseconds to wait for an answer.")
-    timeout_action: str = setting("reject", 'What no answer means: "reject" or "auto_approve".')
-    yolo_lanes: tuple[str, ...] = setting((), "Lanes whose calls are approved without a question.")
+    timeout_action: TimeoutAction = setting(TimeoutAction.REJECT, 'What no answer means: "reject" or "auto_approve".')
+    yolo_lanes: frozenset[Lane] = setting(frozenset(), "Lanes whose calls are approved without a question.")
 
 
 @hookimpl(specname="a3s_code_security_provider")
@@ -95,22 +95,10 @@ def a3s_code_permission_checker(config: PolicyConfig) -> PermissionChecker:
 def a3s_code_confirmation_provider(config: ConfirmationConfig, answerer: Answerer | None) -> ConfirmationProvider:
     from a3s_code_guard.confirmation import ConfirmationManager
 
-    return ConfirmationManager(_policy(config), answerer)
-
-
-def _policy(config: ConfirmationConfig) -> ConfirmationPolicy:
-    plugin = "confirmation_provider:manager"
-    try:
-        action = TimeoutAction(config.timeout_action)
-    except ValueError:
-        raise PluginError(
-            f'timeout_action = "{config.timeout_action}" of {plugin} must be "reject" or "auto_approve"', plugin=plugin
-        ) from None
-    try:
-        lanes = frozenset(map(Lane, config.yolo_lanes))
-    except ValueError as exc:
-        names = ", ".join(lane.value for lane in Lane)
-        raise PluginError(f"yolo_lanes of {plugin}: {exc}; lanes are: {names}", plugin=plugin) from None
-    return ConfirmationPolicy(
-        enabled=config.enabled, timeout_ms=config.timeout_ms, timeout_action=action, yolo_lanes=lanes
+    policy = ConfirmationPolicy(
+        enabled=config.enabled,
+        timeout_ms=config.timeout_ms,
+        timeout_action=config.timeout_action,
+        yolo_lanes=config.yolo_lanes,
     )
+    return ConfirmationManager(policy, answerer)

@@ -220,7 +220,7 @@ def test_a_malformed_rule_is_an_error(text: str):
 
 
 def test_the_factory_reads_the_config():
-    config = PolicyConfig(allow=("bash(ls *)",), deny=("bash(rm *)",), default="deny")
+    config = PolicyConfig(allow=("bash(ls *)",), deny=("bash(rm *)",), default=DENY)
     policy = a3s_code_permission_checker(config)
 
     assert isinstance(policy, PermissionChecker)

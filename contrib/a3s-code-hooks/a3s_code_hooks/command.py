@@ -12,7 +12,6 @@ from a3s_code.plugin import (
     Hook,
     HookAction,
     HookEvent,
-    HookEventType,
     HookMatcher,
     HookResponse,
     PluginError,
@@ -29,20 +28,15 @@ def command_hook(config: CommandHook, folder: Path) -> Hook:
     """The hook of a block.
 
     Raises:
-        PluginError: The block lacks its id or command, or names an event that does not exist.
+        PluginError: The block lacks its id, event or command.
     """
-    if not config.id or not config.command:
-        raise PluginError("a hook block of hook_handler:command needs id and command", plugin="hook_handler:command")
-    try:
-        event_type = HookEventType(config.event)
-    except ValueError:
-        events = ", ".join(event.value for event in HookEventType)
+    if not config.id or not config.command or config.event is None:
         raise PluginError(
-            f'hook "{config.id}": unknown event "{config.event}"; events are: {events}', plugin="hook_handler:command"
-        ) from None
+            f'the hook "{config.id}" of hook_handler:command needs id, event and command', plugin="hook_handler:command"
+        )
     return Hook(
         id=config.id,
-        event_type=event_type,
+        event_type=config.event,
         handler=CommandHandler(config.command, folder),
         matcher=HookMatcher(tool=config.tool, path=config.path, command=config.matches),
         priority=config.priority,

@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from a3s_code.plugin import Hook, HookExecutor, Log, Workspace, hookimpl, setting
+from a3s_code.plugin import Hook, HookEventType, HookExecutor, Log, Workspace, hookimpl, setting
 
 __all__ = ["CommandHook", "CommandHooksConfig", "a3s_code_hook_executor", "a3s_code_hook_handler"]
 
@@ -12,7 +12,7 @@ class CommandHook:
     """A `hook` block."""
 
     id: str = setting("", "Name in messages; unique.")
-    event: str = setting("", 'The event it sees, such as "pre_tool_use".')
+    event: HookEventType | None = setting(None, 'The event it sees, such as "pre_tool_use".')
     command: str = setting("", "Shell command; runs in the workspace with the event as JSON on stdin.")
     tool: str | None = setting(None, "Glob over the tool's name.")
     path: str | None = setting(None, "Glob over the path argument.")

@@ -18,11 +18,11 @@ class Folder:
 
 
 def fire(folder: Path, command: str, event: str = "pre_tool_use", timeout_ms: int = 20_000) -> HookResult:
-    config = CommandHooksConfig(hook=(CommandHook(id="h", event=event, command=command, timeout_ms=timeout_ms),))
+    event_type = HookEventType(event)
+    config = CommandHooksConfig(hook=(CommandHook(id="h", event=event_type, command=command, timeout_ms=timeout_ms),))
     engine = HookEngine()
     for hook in a3s_code_hook_handler(config, Folder(folder)):
         engine.register(hook)
-    event_type = HookEventType(event)
     payload = {"tool": "bash", "args": {"command": "ls"}}
     return asyncio.run(engine.fire(HookEvent(event_type=event_type, session_id="s", payload=payload)))
 
@@ -96,10 +96,10 @@ def test_without_blocks_there_are_no_hooks(tmp_path):
     assert a3s_code_hook_handler(CommandHooksConfig(), Folder(tmp_path)) == ()
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [{"id": "h", "event": "pre_tool", "command": "true"}, {"id": "h", "event": "pre_prompt"}, {"command": "x"}],
-)
-def test_an_incomplete_block_is_an_error(tmp_path, settings):
-    with pytest.raises(PluginError):
+@pytest.mark.parametrize("missing", ["id", "event", "command"])
+def test_an_incomplete_block_is_an_error(tmp_path, missing):
+    settings = {"id": "h", "event": HookEventType.PRE_PROMPT, "command": "true"}
+    del settings[missing]
+
+    with pytest.raises(PluginError, match="needs id, event and command"):
         a3s_code_hook_handler(CommandHooksConfig(hook=(CommandHook(**settings),)), Folder(tmp_path))

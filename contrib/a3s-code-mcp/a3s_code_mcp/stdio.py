@@ -91,9 +91,10 @@ class StdioTransport(McpTransport):
             raise self._error(message, ToolErrorKind.NOT_FOUND) from error
         self._child = child
         self._group = self._pipes.get_pid()
-        reading = asyncio.create_task(self._read(child))
-        listening = asyncio.create_task(self._listen(child))
-        self._tasks = [reading, listening, asyncio.create_task(self._watch(child, reading, listening))]
+        reading = asyncio.create_task(self._read(child))  # noqa: TID251 # aclose ends the three of them
+        listening = asyncio.create_task(self._listen(child))  # noqa: TID251 # as above
+        watching = asyncio.create_task(self._watch(child, reading, listening))  # noqa: TID251 # as above
+        self._tasks = [reading, listening, watching]
 
     async def request(self, method: str, params: JsonObject, *, timeout_s: float) -> JsonObject:
         id = next(self._ids)
@@ -180,11 +181,13 @@ class StdioTransport(McpTransport):
 
     async def _watch(self, child: "_Child", reading: "asyncio.Task[None]", listening: "asyncio.Task[None]") -> None:
         """Waits for the server's end, takes in its last words and fails whoever still waits."""
-        await asyncio.wait([child.exited, reading], return_when=asyncio.FIRST_COMPLETED)
-        has_ended = await self._has_ended(child)
+        assert self._pipes is not None
+        end: list[asyncio.Future[None]] = [child.exited, reading]
+        await asyncio.wait(end, return_when=asyncio.FIRST_COMPLETED)
+        exit_code = self._pipes.get_returncode() if await self._has_ended(child) else None
         self._kill_group()
         await asyncio.wait([reading, listening], timeout=self._grace_s)
-        self._finish(f"ended with exit code {child.exited.result()}" if has_ended else "closed its output")
+        self._finish("closed its output" if exit_code is None else f"ended with exit code {exit_code}")
 
     async def _read(self, child: "_Child") -> None:
         """Takes in messages until the server closes its output."""
@@ -256,7 +259,7 @@ def _reply_to(method: str) -> dict[str, Json]:
 
 
 class _Child(SubprocessStreamProtocol):
-    """The server's pipes; *exited* has the exit code as soon as the process has ended.
+    """The server's pipes; *exited* is done as soon as the process has ended.
 
     `Process.wait` would also wait until nobody holds the pipes any more, and a server's children do.
     """
@@ -264,15 +267,8 @@ class _Child(SubprocessStreamProtocol):
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(limit=MAX_MESSAGE_BYTES, loop=loop)
-        self.exited: asyncio.Future[int | None] = loop.create_future()
-        self._own_transport: asyncio.SubprocessTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.SubprocessTransport)
-        self._own_transport = transport
-        super().connection_made(transport)
+        self.exited: asyncio.Future[None] = loop.create_future()
 
     def process_exited(self) -> None:
         super().process_exited()
-        assert self._own_transport is not None
-        self.exited.set_result(self._own_transport.get_returncode())
+        self.exited.set_result(None)

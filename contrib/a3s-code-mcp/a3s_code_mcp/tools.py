@@ -115,7 +115,9 @@ def _output(result: JsonObject) -> ToolOutput:
 
 def _bounded(text: str) -> str:
     left_out = len(text) - MAX_OUTPUT_CHARS
-    return text if left_out <= 0 else f"{text[:MAX_OUTPUT_CHARS]}\n[{left_out:,} more characters left out; ask for less]"
+    return (
+        text if left_out <= 0 else f"{text[:MAX_OUTPUT_CHARS]}\n[{left_out:,} more characters left out; ask for less]"
+    )
 
 
 def _shown(block: dict[str, Json]) -> str | Image:

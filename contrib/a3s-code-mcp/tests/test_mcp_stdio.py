@@ -4,15 +4,23 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 
 import pytest
-
-from a3s_code.plugin import ConfigError, JsonObject, McpServer, McpTransport, McpTransportMaker, ToolError, ToolErrorKind
-from a3s_code.testing.workspace import PlainWorkspace
 from a3s_code_mcp.plugin import a3s_code_mcp_transport
 from a3s_code_mcp.stdio import StdioTransport, child_environment
+
+from a3s_code.plugin import (
+    ConfigError,
+    JsonObject,
+    McpServer,
+    McpTransport,
+    McpTransportMaker,
+    ToolError,
+    ToolErrorKind,
+)
+from a3s_code.testing.workspace import PlainWorkspace
 
 SCRIPT = str(Path(__file__).with_name("tiny_server.py"))
 
@@ -36,6 +44,10 @@ def with_server(use: Callable[[StdioTransport], Awaitable[None]], *flags: str) -
     asyncio.run(main())
 
 
+def start(work: Coroutine[None, None, str]) -> "asyncio.Task[str]":
+    return asyncio.create_task(work)  # noqa: TID251 # the test awaits it
+
+
 async def ask(transport: StdioTransport, method: str, timeout_s: float = 20, **params: object) -> JsonObject:
     return await transport.request(method, params, timeout_s=timeout_s)  # type: ignore[arg-type]
 
@@ -55,7 +67,7 @@ def test_a_request_is_answered():
 
 def test_requests_run_side_by_side_and_answers_find_their_requests():
     async def use(transport: StdioTransport) -> None:
-        slow = asyncio.ensure_future(call(transport, "slow", "0.2"))
+        slow = start(call(transport, "slow", "0.2"))
         quick = await asyncio.gather(*(call(transport, "echo", str(number)) for number in range(50)))
         assert quick == [f"echo: {number}" for number in range(50)]
         assert not slow.done()
@@ -93,7 +105,8 @@ def test_a_request_that_takes_too_long_times_out_and_is_withdrawn():
 
 def test_a_cancelled_request_is_withdrawn_and_the_others_go_on():
     async def use(transport: StdioTransport) -> None:
-        never = asyncio.ensure_future(call(transport, "never"))
+        never = start(call(transport, "never"))
+        await asyncio.sleep(0)
         assert await call(transport, "echo", "a") == "echo: a"
         never.cancel()
         await asyncio.gather(never, return_exceptions=True)
@@ -105,8 +118,8 @@ def test_a_cancelled_request_is_withdrawn_and_the_others_go_on():
 
 def test_a_dying_server_fails_all_requests_with_its_last_words():
     async def use(transport: StdioTransport) -> None:
-        waiting = [asyncio.ensure_future(call(transport, "never")) for _ in range(3)]
-        with pytest.raises(ToolError, match="(?s)exit code 3; its last words: z+my last words$") as caught:
+        waiting = [start(call(transport, "never")) for _ in range(3)]
+        with pytest.raises(ToolError, match=r"(?s)exit code 3; its last words: z+my last words$") as caught:
             await call(transport, "die")
         assert len(str(caught.value)) < 5000
         for one in waiting:
@@ -184,6 +197,15 @@ def is_running(pid: int) -> bool:
         return False
 
 
+async def is_gone(pid: int) -> bool:
+    """Whether the process ends: it lets go of its pipes a moment before."""
+    for _ in range(1000):
+        if not is_running(pid):
+            return True
+        await asyncio.sleep(0.001)
+    return False
+
+
 async def child_of(transport: StdioTransport) -> int:
     """The process that the server started, as it says."""
     _, params = await anext(transport.notifications())
@@ -201,7 +223,7 @@ def test_closing_leaves_no_process_behind(flags: tuple[str, ...]):
     async def use(transport: StdioTransport) -> None:
         child = await child_of(transport)
         await transport.aclose()
-        assert not is_running(child)
+        assert await is_gone(child)
 
     with_server(use, *flags)
 
@@ -214,7 +236,7 @@ def test_the_death_of_a_server_is_noticed_and_leaves_no_process_behind():
         child = await child_of(transport)
         with pytest.raises(ToolError, match="my last words"):
             await call(transport, "die")
-        assert not is_running(child)
+        assert await is_gone(child)
 
     with_server(use, "child")
 
@@ -237,7 +259,7 @@ def test_a_grandchild_that_left_the_group_delays_nobody_for_long():
 
 def test_closing_fails_what_waits():
     async def use(transport: StdioTransport) -> None:
-        never = asyncio.ensure_future(call(transport, "never"))
+        never = start(call(transport, "never"))
         await call(transport, "echo")
         await transport.aclose()
         with pytest.raises(ToolError, match="was closed"):

@@ -95,7 +95,8 @@ def answer(id, method, params):
         return {"result": {"x": "y" * params["bytes"]}}
     if method == "unsafe":
         with lock:
-            sys.stdout.write('{"jsonrpc":"2.0","id":%d,"result":{"a":"\\ud800","b":%s,"c":1e999,"d":NaN}}\n' % (id, "9" * 30))
+            result = '{"a":"\\ud800","b":' + "9" * 30 + ',"c":1e999,"d":NaN}'
+            sys.stdout.write(f'{{"jsonrpc":"2.0","id":{id},"result":{result}}}\n')
             sys.stdout.flush()
         return None
     return {"error": {"code": -32601, "message": f"no method {method}"}}

@@ -1,0 +1,1 @@
+"""The command line: one prompt, a conversation, and what is installed."""
