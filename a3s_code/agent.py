@@ -169,7 +169,7 @@ class AsyncAgent:
             selection,
             self._settings,
             given={"workspace": folder, "session_id": session_id, "answerer": options.on_confirm},
-            overrides=_overrides(options),
+            overrides=_overrides(options) | _folder_context(options, folder),
             agent=self._extensions,
         )
         commands = command_registry()
@@ -254,6 +254,14 @@ def _overrides(options: SessionOptions) -> dict[str, object]:
             "ConfirmationManager", options.confirmation_policy, options.on_confirm
         )
     return overrides
+
+
+def _folder_context(options: SessionOptions, workspace: FolderWorkspace) -> dict[str, object]:
+    """The provider for `fs_context="folder"`; `fs_context=True` uses the one of the whole workspace."""
+    if isinstance(options.fs_context, bool):
+        return {}
+    provider = _made("FileSystemContextProvider", workspace.root / options.fs_context)
+    return {"context_provider": (*options.context_providers, provider)}
 
 
 def _made(name: str, *args: object) -> object:

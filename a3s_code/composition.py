@@ -160,7 +160,7 @@ async def compose(
             options.slots(),
             workspace=str(plan.workspace.root),
             platform=sys.platform,
-            skills=await _skills(plan, notes),
+            skills=await _skills(plan, tools, notes),
         )
         request = RequestBuilder(
             system,
@@ -215,7 +215,7 @@ async def compose(
 async def _transcript(plan: SessionPlan) -> Transcript:
     store = await plan.extensions.session_store.get()
     journal = await store.open(plan.session_id, create=plan.is_new)
-    transcript = Transcript(journal)
+    transcript = Transcript(journal, plan.session_id)
     try:
         if plan.is_new:
             opened = SessionOpened(
@@ -288,7 +288,7 @@ def _loop_settings(options: SessionOptions, config: Config) -> LoopSettings:
     )
 
 
-async def _skills(plan: SessionPlan, notes: list[Event]) -> str:
+async def _skills(plan: SessionPlan, tools: ToolBox, notes: list[Event]) -> str:
     """The text about skills for the system prompt; a skill that is not accepted is left out with a warning."""
     folders = [*plan.config.skill_dirs, *(str(folder) for folder in plan.options.skill_dirs)]
     if not (plan.options.builtin_skills or folders or plan.options.skills):
@@ -311,8 +311,14 @@ async def _skills(plan: SessionPlan, notes: list[Event]) -> str:
     for skill in plan.options.skills:
         notes.extend(Warned(f"skill {skill.name}: {fault.message}") for fault in found.register(skill))
     skills: tuple[Skill, ...] = found.all()
-    text: str = prompt_of(skills)
+    text: str = prompt_of([skill for skill in skills if _is_usable(skill, tools)])
     return text
+
+
+def _is_usable(skill: Skill, tools: ToolBox) -> bool:
+    """Whether the session has any of the tools that a skill is about; else it would send the model after nothing."""
+    names = {rule.partition("(")[0].strip() for rule in skill.allowed_tools}
+    return not names or any(tools.get(name) is not None for name in names)
 
 
 async def _connect(plan: SessionPlan, connections: list["Connection"], notes: list[Event]) -> None:

@@ -24,6 +24,8 @@ from a3s_code.transcript import Transcript
 __all__ = ["ExecutorSettings", "ToolBox", "ToolExecutor"]
 
 SAME_CALLS_AT_MOST = 3
+LONGEST_OUTPUT = 200_000
+"""Characters of a tool's output that enter the history; the built-in tools keep to 102,400 bytes by themselves."""
 JUDGED_AGAIN_AT_MOST = 3
 HOOK_DEADLINE_S = 60.0
 
@@ -358,12 +360,21 @@ def _result(call: ToolCall, output: object, images: Sequence[Image]) -> ToolResu
     return ToolResult(
         call_id=call.id,
         name=call.name,
-        output=output.text.encode("utf-8", "replace").decode("utf-8"),
+        output=_bounded(output.text.encode("utf-8", "replace").decode("utf-8")),
         exit_code=output.exit_code if output.exit_code is not None else 0 if output.success else 1,
         metadata=metadata,
         images=(*output.images, *images),
         kind=None if output.success else ToolErrorKind.FAILED.value,
     )
+
+
+def _bounded(text: str) -> str:
+    """The text, with its middle left out when it is too long for the history."""
+    half = LONGEST_OUTPUT // 2
+    if len(text) <= LONGEST_OUTPUT:
+        return text
+    left_out = len(text) - LONGEST_OUTPUT
+    return f"{text[:half]}\n[{left_out:,} characters left out: ask for less at a time]\n{text[-half:]}"
 
 
 def _plain(metadata: object) -> JsonObject | None:

@@ -108,11 +108,8 @@ class Gate:
         """Whether the call may run. A change of its arguments starts again at the schema, at most three times."""
         approved: JsonObject | None = None  # arguments that a person wrote need no second question
         for _ in range(REWRITES_AT_MOST + 1):
-            faults = schema.faults(call.arguments)
-            if faults:
-                return Refusal(
-                    f"invalid arguments for {call.name}: {'; '.join(faults)}", ToolErrorKind.INVALID_ARGUMENT
-                )
+            if not schema.is_certainly_valid(call.arguments) and (refusal := await self._faults(call, schema)):
+                return refusal
             targets = self._targets(call, spec)
             if isinstance(targets, Refusal):
                 return targets
@@ -156,18 +153,12 @@ class Gate:
         return Refusal(f"invalid arguments for {call.name}: {'; '.join(faults)}", ToolErrorKind.INVALID_ARGUMENT)
 
     def _resolve(self, spec: ToolSpec, call: ToolCall) -> tuple[Target, ...]:
-        """The targets with canonical paths. Raises ToolError."""
-        try:
-            targets = tuple(spec.targets(call.arguments))
-        except ToolError:
-            raise
-        except Exception as error:  # a stranger's function; what it touches is unknown, so it does not run
-            raise ToolError(f"{call.name}: its targets are unknown ({error!r})", ToolErrorKind.DENIED) from error
+        """The targets with canonical paths."""
         return tuple(
             PathTarget(str(self._workspace.resolve(target.path, write=target.write)), target.write)
             if isinstance(target, PathTarget)
             else target
-            for target in targets
+            for target in spec.targets(call.arguments)
         )
 
     async def _hook(self, call: ToolCall, origin: str) -> JsonObject | Refusal:

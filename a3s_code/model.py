@@ -143,7 +143,8 @@ class Model:
         async def attempt() -> Reply:
             return await self._queue.run(Lane.GENERATE, attempts.run)
 
-        return await retrying(attempt, self._settings.retry, self._breaker(choice.provider.name), self._clock)
+        breaker = self._breaker(choice.provider.name)
+        return await retrying(attempt, self._settings.retry, breaker, self._clock, attempts.retract)
 
     async def ask(self, prompt: str, *, system: str = "", max_tokens: int | None = None) -> Reply:
         """One answer without tools (see `TextModel`)."""
@@ -159,27 +160,21 @@ class Model:
 
 
 class _Attempts:
-    """The attempts at one reply; takes back what a failed one has shown before the next begins."""
+    """The attempts at one reply; takes back what a failed one has shown before the wait for the next."""
 
     def __init__(self, client: LlmClient, request: ModelRequest, sink: PartSink | None, idle_s: float):
         self._client = client
         self._request = request
         self._sink = sink
         self._idle_s = idle_s
-        self._shown_before = False
-        self._reason = ""
+        self._was_shown = False
+
+    async def retract(self, error: ModelError) -> None:
+        if self._was_shown and self._sink is not None:
+            self._was_shown = False
+            await self._sink.retract(str(error))
 
     async def run(self) -> Reply:
-        if self._shown_before and self._sink is not None:
-            await self._sink.retract(self._reason)
-            self._shown_before = False
-        try:
-            return await self._consume()
-        except ModelError as error:
-            self._reason = str(error)
-            raise
-
-    async def _consume(self) -> Reply:
         events = self._client.stream(self._request)
         reply: Reply | None = None
         try:
@@ -196,7 +191,7 @@ class _Attempts:
                 if isinstance(event, Reply):
                     reply = event
                 elif self._sink is not None:
-                    self._shown_before = True
+                    self._was_shown = True
                     await self._sink.part(event)
         finally:
             close = getattr(events, "aclose", None)

@@ -3,16 +3,15 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 from attrs import frozen
 
 from a3s_code.errors import ModelError, ModelErrorKind
-from a3s_code.points.llm import ModelEvent, Reply
 
-__all__ = ["CircuitBreaker", "Clock", "RetryPolicy", "SystemClock", "backoff", "retry_stream", "retrying"]
+__all__ = ["CircuitBreaker", "Clock", "RetryPolicy", "SystemClock", "backoff", "retrying"]
 
 T = TypeVar("T")
 
@@ -151,8 +150,21 @@ class CircuitBreaker:
             self._opened_at = self._clock.now()
 
 
-async def retrying(call: Callable[[], Awaitable[T]], policy: RetryPolicy, breaker: CircuitBreaker, clock: Clock) -> T:
+async def retrying(
+    call: Callable[[], Awaitable[T]],
+    policy: RetryPolicy,
+    breaker: CircuitBreaker,
+    clock: Clock,
+    on_retry: Callable[[ModelError], Awaitable[None]] | None = None,
+) -> T:
     """What *call* returns, tried again after transient errors.
+
+    Args:
+        call: Called once for each attempt.
+        policy: When to try again.
+        breaker: Shared by the calls to one provider.
+        clock: Does the waiting.
+        on_retry: Told why, before the wait for the next attempt.
 
     Raises:
         ModelError: The last error; its text says after how many attempts.
@@ -164,56 +176,9 @@ async def retrying(call: Callable[[], Awaitable[T]], policy: RetryPolicy, breake
                 return await call()
         except ModelError as error:
             delay_s = _delay_or_raise(error, attempt, policy, breaker)
-        await clock.sleep(delay_s)
-        attempt += 1
-
-
-async def retry_stream(
-    open_stream: Callable[[], AsyncIterator[ModelEvent]],
-    policy: RetryPolicy,
-    breaker: CircuitBreaker,
-    clock: Clock,
-    on_retract: Callable[[str], None],
-) -> AsyncGenerator[ModelEvent, None]:
-    """The events of a model's stream, opened again after transient errors; the `Reply` comes last.
-
-    Args:
-        open_stream: Opens the stream; called once for each attempt, and each stream is closed before the next.
-        policy: When to try again.
-        breaker: Shared by the calls to one provider.
-        clock: Does the waiting.
-        on_retract: Called with the reason when events were given out that the next attempt will give out anew.
-
-    Raises:
-        ModelError: The last error; its text says after how many attempts.
-    """
-    attempt = 1
-    while True:
-        was_shown = False
-        reply: Reply | None = None
-        try:
-            with breaker.guard():
-                events = open_stream()
-                try:
-                    async for event in events:
-                        if isinstance(event, Reply):
-                            reply = event  # given out below, when the stream is closed and the breaker knows
-                            continue
-                        was_shown = True
-                        yield event
-                finally:
-                    if isinstance(events, AsyncGenerator):
-                        await events.aclose()
-                if reply is None:
-                    raise ModelError("the model's stream ended without a reply", kind=ModelErrorKind.TRUNCATED)
-        except ModelError as error:
-            delay_s = _delay_or_raise(error, attempt, policy, breaker)
-            reason = str(error)
-        else:
-            yield reply
-            return
-        if was_shown:
-            on_retract(reason)
+            reason = error
+        if on_retry is not None:
+            await on_retry(reason)
         await clock.sleep(delay_s)
         attempt += 1
 

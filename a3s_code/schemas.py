@@ -48,18 +48,20 @@ class Schema:
         """What is wrong with the arguments, in sentences for the model; empty when nothing is."""
         from jsonschema import Draft202012Validator
         from jsonschema.exceptions import SchemaError
+        from referencing import Registry
+        from referencing.exceptions import Unresolvable
 
-        if self._validator is None:
-            schema = dict(self._schema)
-            try:
+        try:
+            if self._validator is None:
+                schema = dict(self._schema)
                 Draft202012Validator.check_schema(schema)
-            except SchemaError as error:
-                return [f"the tool's own schema is invalid ({error.message}); it cannot be called"]
-            self._validator = Draft202012Validator(schema)
-        faults = sorted(
-            self._validator.iter_errors(dict(arguments)), key=lambda fault: [str(part) for part in fault.path]
-        )
-        return [_sentence(fault) for fault in faults][:FAULTS_AT_MOST]
+                # an empty registry: without one, a $ref to an address would be fetched from it
+                self._validator = Draft202012Validator(schema, registry=Registry())
+            found = list(self._validator.iter_errors(dict(arguments)))
+        except (SchemaError, Unresolvable, RecursionError) as error:
+            return [f"the tool's own schema cannot be used ({str(error)[:200]}); it cannot be called"]
+        found.sort(key=lambda fault: [str(part) for part in fault.path])
+        return [_sentence(fault) for fault in found][:FAULTS_AT_MOST]
 
 
 def _sentence(fault: "ValidationError") -> str:

@@ -339,7 +339,8 @@ class AsyncAgentSession:
         if self.is_busy:
             raise SessionBusyError(f"a prompt is running in session {self.session_id}; wait for it or call cancel()")
         feed = Feed(keep=keep)
-        self._run = RunningPrompt(self._spawn(self._work(prompt, tuple(attachments), feed)), feed)
+        images = tuple(Image(one.media_type, one.data, one.digest) for one in attachments)  # records know no subclass
+        self._run = RunningPrompt(self._spawn(self._work(prompt, images, feed)), feed)
         return self._run
 
     async def _work(self, prompt: str, images: tuple[Image, ...], feed: Feed) -> Result:

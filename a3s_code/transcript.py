@@ -59,10 +59,12 @@ class Transcript:
 
     Args:
         journal: Where it is kept; the transcript is its only writer.
+        session_id: Whose it is; default: what the first record says.
     """
 
-    def __init__(self, journal: Journal):
+    def __init__(self, journal: Journal, session_id: str = ""):
         self._journal = journal
+        self.session_id = session_id
         self._emit: Callable[[Event], None] = lambda _event: None
         self._writing = asyncio.Lock()
         self.messages: list[Message] = []
@@ -163,7 +165,7 @@ class Transcript:
     def summary(self) -> SessionInfo:
         opened = self.opened
         return SessionInfo(
-            id=opened.session_id if opened else "",
+            id=self.session_id,
             workspace=opened.workspace if opened else "",
             created_at=opened.created_at if opened else 0.0,
             updated_at=time.time(),
@@ -180,6 +182,7 @@ class Transcript:
         match record:
             case SessionOpened():
                 self.opened, self.model = record, record.model
+                self.session_id = self.session_id or record.session_id  # a fork's record names the original
             case Prompted():
                 self.messages.append(record.message)
                 if not self.title:

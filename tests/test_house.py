@@ -186,7 +186,8 @@ def test_the_core_requires_little():
     block = text.partition("dependencies = [")[2].partition("]")[0]
 
     assert set(re.findall(r'"([a-z0-9-]+) ', block)) == {
-        "attrs", "cattrs", "docstring-parser", "jsonschema", "lark", "orjson", "pluggy", "python-hcl2", "stevedore",
+        "attrs", "cattrs", "docstring-parser", "jsonschema", "lark", "orjson", "pluggy", "python-hcl2", "referencing",
+        "stevedore",
         "structlog",
     }  # fmt: skip
 

@@ -68,16 +68,6 @@ def test_a_nonsense_variable_is_an_error_that_names_it(value: str):
         queue(environ={"A3S_CODE_LANE_CONCURRENCY": value})
 
 
-def test_a_lane_without_slots_is_an_error():
-    with pytest.raises(ConfigError, match="execute_max_concurrency is 0"):
-        queue(execute_max_concurrency=0)
-
-
-def test_a_timeout_of_an_unknown_lane_is_an_error_that_lists_the_lanes():
-    with pytest.raises(ConfigError, match=r'"exec".*control, query, execute, generate'):
-        queue(lane_timeouts={"exec": 5})
-
-
 def test_run_returns_what_the_work_returns():
     async def work() -> int:
         return 42

@@ -1,7 +1,7 @@
-"""Retries, the circuit breaker, and what a caller sees of a stream that is opened again."""
+"""Retries and the circuit breaker."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from hypothesis import given
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from a3s_code.errors import ModelError, ModelErrorKind
 from a3s_code.messages import StopReason, assistant
-from a3s_code.points.llm import ModelEvent, Reply, TextPart
-from a3s_code.resilience import CircuitBreaker, RetryPolicy, SystemClock, backoff, retry_stream, retrying
+from a3s_code.points.llm import ModelEvent, Reply
+from a3s_code.resilience import CircuitBreaker, RetryPolicy, SystemClock, backoff, retrying
 from a3s_code.usage import Usage
 
 POLICY = RetryPolicy(jitter=0)
@@ -71,21 +71,6 @@ class Script:
 
 def breaker(clock: FakeClock, threshold: int = 99, reset_s: float = 30) -> CircuitBreaker:
     return CircuitBreaker(threshold, reset_s, clock)
-
-
-def collect(
-    script: Script,
-    clock: FakeClock,
-    *,
-    circuit: CircuitBreaker | None = None,
-    policy: RetryPolicy = POLICY,
-    on_retract: Callable[[str], None] = lambda reason: None,
-) -> list[ModelEvent]:
-    async def main() -> list[ModelEvent]:
-        events = retry_stream(script.stream, policy, circuit or breaker(clock), clock, on_retract)
-        return [event async for event in events]
-
-    return asyncio.run(main())
 
 
 # backoff
@@ -149,6 +134,18 @@ def test_an_error_of_another_kind_is_not_retried():
     with pytest.raises(KeyError):
         asyncio.run(retrying(script.call, POLICY, breaker(clock), clock))
     assert script.opened == 1
+
+
+def test_the_reason_of_a_retry_is_told_before_the_wait():
+    clock, script = FakeClock(), Script([failure()], [REPLY])
+    told: list[tuple[str, list[float]]] = []
+
+    async def note(error: ModelError) -> None:
+        told.append((str(error), list(clock.slept)))
+
+    asyncio.run(retrying(script.call, POLICY, breaker(clock), clock, note))
+
+    assert told == [("overloaded", [])]
 
 
 def test_the_wait_before_a_retry_can_be_cancelled():
@@ -289,102 +286,6 @@ def test_the_circuit_never_stays_shut_for_good(steps: list[tuple[str, int]]):
 
 
 # streams
-
-
-def test_a_stream_passes_through_with_the_reply_last():
-    clock, script = FakeClock(), Script([TextPart("who"), TextPart("le"), REPLY])
-    assert collect(script, clock) == [TextPart("who"), TextPart("le"), REPLY]
-
-
-def test_a_stream_that_fails_before_anything_was_shown_is_opened_again_silently():
-    clock, script, retracted = FakeClock(), Script([failure()], [TextPart("whole"), REPLY]), list[str]()
-    assert collect(script, clock, on_retract=retracted.append) == [TextPart("whole"), REPLY]
-    assert (retracted, clock.slept) == ([], [1])
-
-
-def test_what_was_shown_is_retracted_before_the_wait():
-    clock, seen = FakeClock(), list[object]()
-    script = Script([TextPart("wh"), failure(ModelErrorKind.STALLED)], [TextPart("whole"), REPLY])
-    assert collect(script, clock, on_retract=lambda reason: seen.append((reason, clock.slept.copy()))) == [
-        TextPart("wh"),
-        TextPart("whole"),
-        REPLY,
-    ]
-    assert seen == [("overloaded", [])]
-
-
-def test_each_stream_is_closed_before_the_next_is_opened():
-    class Watchful(Script):
-        async def stream(self) -> AsyncIterator[ModelEvent]:
-            assert self.opened == self.closed
-            async for event in super().stream():
-                yield event
-
-    clock, script = FakeClock(), Watchful([TextPart("a"), failure()], [failure()], [REPLY])
-    collect(script, clock)
-    assert (script.opened, script.closed) == (3, 3)
-
-
-def test_a_stream_without_a_reply_is_an_error_and_tried_again():
-    clock, script = FakeClock(), Script([TextPart("wh")], [REPLY])
-    assert collect(script, clock) == [TextPart("wh"), REPLY]
-    with pytest.raises(ModelError, match="ended without a reply") as caught:
-        collect(Script([]), clock, policy=RetryPolicy(max_retries=0))
-    assert caught.value.kind is ModelErrorKind.TRUNCATED
-
-
-def test_a_stream_gives_up_with_the_last_error():
-    clock, script = FakeClock(), Script(*[[TextPart("a"), failure()]] * 4)
-    with pytest.raises(ModelError, match=r"^overloaded \(after 4 attempts\)$"):
-        collect(script, clock)
-    assert (script.opened, script.closed, clock.slept) == (4, 4, [1, 2, 4])
-
-
-def test_a_stream_is_not_retried_after_a_refusal():
-    clock, script, retracted = FakeClock(), Script([TextPart("a"), failure(ModelErrorKind.INVALID_REQUEST)]), []
-    with pytest.raises(ModelError, match=r"^overloaded$"):
-        collect(script, clock, on_retract=retracted.append)
-    assert (script.opened, retracted) == (1, [])
-
-
-def test_a_stream_that_meets_an_open_circuit_says_so():
-    clock, script = FakeClock(), Script([REPLY])
-    circuit = breaker(clock, threshold=1)
-    fail(circuit)
-    with pytest.raises(ModelError, match="again in 30") as caught:
-        collect(script, clock, circuit=circuit)
-    assert caught.value.kind is ModelErrorKind.CIRCUIT_OPEN
-    assert script.opened == 0
-
-
-def test_closing_the_stream_closes_the_inner_one_and_frees_the_probe():
-    async def main() -> None:
-        clock, script = FakeClock(), Script([TextPart("a"), TextPart("b"), REPLY])
-        circuit = breaker(clock, threshold=1)
-        fail(circuit)
-        clock.time = 30
-        events = retry_stream(script.stream, POLICY, circuit, clock, lambda reason: None)
-        assert await anext(events) == TextPart("a")
-        assert is_refused(circuit)
-        await events.aclose()
-        assert script.closed == 1
-        assert not is_refused(circuit)
-
-    asyncio.run(main())
-
-
-def test_the_breaker_knows_of_the_success_before_the_reply_is_given_out():
-    async def main() -> None:
-        clock, script = FakeClock(), Script([REPLY])
-        circuit = breaker(clock, threshold=2)
-        fail(circuit)
-        events = retry_stream(script.stream, POLICY, circuit, clock, lambda reason: None)
-        assert await anext(events) is REPLY
-        await events.aclose()
-        fail(circuit)
-        assert not is_refused(circuit)
-
-    asyncio.run(main())
 
 
 def test_the_system_clock_goes_forward():

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from a3s_code.errors import A3SCodeError
 
-__all__ = ["VERBS", "ExitCode", "Options", "UsageError", "parse", "parsers"]
+__all__ = ["VERBS", "ExitCode", "Options", "UsageError", "no_command", "parse", "parsers"]
 
 
 class ExitCode(IntEnum):
@@ -111,25 +111,24 @@ def no_command(word: str, rest: Sequence[str], others: Sequence[str]) -> UsageEr
 def parsers() -> dict[str, argparse.ArgumentParser]:
     """The parser of each command by its name; "a3s-code" is the one without a command."""
     codes = "\n".join(f"  {code.value:3}  {code.about}" for code in ExitCode)
+    shared = _shared()
     top = _Parser(
         prog="a3s-code",
         usage='a3s-code [options] ["a prompt" | -p PROMPT | command ...]',
         description=_ABOUT,
         epilog=f"commands:\n{_commands()}\n\n{_EXAMPLES}\nexit codes:\n{codes}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[shared],
         allow_abbrev=False,
     )
     top.add_argument("-p", "--prompt", metavar="PROMPT", help='the prompt; "-" reads it from standard input')
     top.add_argument("--resume", metavar="ID", help="go on with a saved session")
     top.add_argument("--version", action="store_true", help="show the version")
-    shared = _shared()
-    for option in shared._actions:  # noqa: SLF001 # argparse's own way to share options (parents) loses the defaults
-        top._add_action(option)  # noqa: SLF001 # as above
     return {"a3s-code": top, "plugins": _plugins(shared), "sessions": _sessions(shared), "demo": _demo(shared)}
 
 
 def _shared() -> argparse.ArgumentParser:
-    """The options that stand before or after a command."""
+    """The options that stand before or after a command; what is not said keeps the default of `Options`."""
     shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     shared.add_argument(
         "-c", "--config", metavar="FILE", help="the configuration; default: $A3S_CONFIG, else ~/.a3s/config.hcl"

@@ -19,7 +19,7 @@ def surprising_words(words: Words) -> tuple[str, ...]:
     name, rest = basename(words[0]), words[1:]
     if name in RUNNERS or name in SHELLS or name in ("eval", "source", ".", "trap", "alias", "hash", "export"):
         return (words[0], *rest) if rest else ()
-    judge = _PROGRAMS.get(name)
+    judge = _PROGRAMS.get(name) or _PROGRAMS.get(name.rstrip("0123456789."))
     return tuple(judge(rest)) if judge else ()
 
 
@@ -46,12 +46,15 @@ _GIT_OPTIONS = word_set(
 )
 
 
+_GIT_REMOTE = word_set("fetch ls-remote pull push remote")  # where "ext::..." runs a program
+
+
 def _git(rest: Words) -> list[str]:
     found = [word for word in rest[:1] if word not in _GIT_COMMANDS and word not in ("--version", "--help")]
     for word in rest[1:]:
         name = word.partition("=")[0]
         abbreviates = name.startswith("--") and len(name) > 2 and any(long.startswith(name) for long in _GIT_OPTIONS)
-        if abbreviates or word.startswith("-O") or "::" in word:
+        if abbreviates or word.startswith("-O") or ("::" in word and rest[0] in _GIT_REMOTE):
             found.append(word)
     return found
 

@@ -60,15 +60,15 @@ class DefaultSecurityProvider:
 
     def safe_length(self, text: str) -> int:
         """Up to the last line, or the last word when nothing in that line can go on past a blank."""
-        cut = text.rfind("\n") + 1
+        cut = _line_start(text, len(text))
         if not self._has_custom:
             cut = _last_safe_blank(text, cut)
         key = unfinished_key(text)
         if key is not None:
-            cut = min(cut, key)
-        for start, end in private_keys(text):
+            cut = min(cut, _line_start(text, key))
+        for start, end in reversed([*private_keys(text)]):
             if start < cut < end:
-                return start
+                cut = _line_start(text, start)
         return cut
 
     def wipe(self) -> None:
@@ -90,6 +90,10 @@ class OpenSecurityProvider:
 
     def wipe(self) -> None:
         return
+
+
+def _line_start(text: str, at: int) -> int:
+    return text.rfind("\n", 0, at) + 1
 
 
 def _last_safe_blank(text: str, line: int) -> int:

@@ -34,7 +34,8 @@ _FIND_ACTIONS = ("-exec", "-execdir", "-ok", "-okdir")
 _GIT_VALUES = ("-C", "-c", "--git-dir", "--work-tree", "--namespace", "--exec-path", "--config-env", "--super-prefix")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\[[^\]]*\])?\+?=")
 _FIXED = re.compile(
-    r"(?P<blank>[ \t]+)|(?P<plain>[A-Za-z0-9_./:=,@%+^-]+)|'(?P<single>[^']*)'|\"(?P<double>[^\"$`\\]*)\""
+    r"(?P<blank>[ \t]+)|(?P<plain>(?:[A-Za-z0-9_./:=,@%+^-]|(?<=[A-Za-z0-9])~)+)|"
+    r"'(?P<single>[^']*)'|\"(?P<double>[^\"$`\\]*)\""
 )
 _KEYWORDS = word_set("if then elif else fi for while until do done case esac function select time coproc in")
 _DEEPEST = 12

@@ -128,6 +128,8 @@ def test_a_denied_folder_is_denied_to_its_depth():
         ("ls *", "ls; ls", ASK),
         ("ls *", "ls $HOME", ASK),
         ("ls *", "ls *", ASK),
+        ("ls *", "ls ~", ASK),
+        ("ls *", "ls a=~", ASK),
         ("ls *", 'ls "a b"', ALLOW),
         ("ls *", '"l😀s"', ASK),
         ("*", "", ASK),
@@ -160,6 +162,39 @@ def test_command_patterns(pattern: str, command: str, decision: Decision):
 )
 def test_deny_finds_the_command_wherever_it_hides_even_in_permissive_mode(command: str):
     assert bash(PermissionPolicy.permissive().deny("bash(rm *)"), command) is DENY
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sed s/a/b/e f", "sed 's/a/b/w out' f", "sed -ni p f", "sed --expression=1ex f", "sed -e p -e '1e x' f",
+        "find . -fls out", "find . -delete", "awk -f x", "awk 'BEGIN{printf 1 > 2}'", "awk -i inplace 1 f",
+        "tar --to-command=x -xf a", "tar xFf ./evil a", "tar -xf a --use-compress-program=x", "sort --comp=x f",
+        "sort -uo out f", "git -C x log", "git --exec-path=. log", "git diff --ext-diff", "git push ext::sh",
+        "git fetch --upload-pack=x", "git rebase -x ./evil", "git log --outp=x", "git grep --open=./evil x",
+        "git someones-alias", "git init --template=x", "rg --pre x y", "env ./evil", "xargs rm", "make test SHELL=x",
+        "make test -f evil.mk", "npm test --prefix ../x", "go test -toolexec x", "python3.11 -m pytest -c evil.ini",
+        "python -m pytest -o addopts=x", "test -v 'a[$(x)]'", "sudo ls", "bash x.sh", "nohup ls", "eval ls",
+    ],
+)  # fmt: skip
+def test_a_wildcard_does_not_cover_options_that_run_programs_or_write_files(command: str):
+    program = command.split(maxsplit=1)[0]
+
+    assert bash(PermissionPolicy().allow(f"bash({program} *)", "bash(*)"), command) is ASK
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "git log --oneline -5 --stat", "git commit -m 'use std::vector'", "find . -name '*.py' -type f", "rg -n x src",
+        "sed -n '1,20p' f", "sed -E 's/a/b/g' f", "awk -F: '{print $1}' f", "tar tzf a.tgz", "sort -rn -k2,2 f",
+        "go test -race ./...", "npm test", "make -j4 test", "python3 -m pytest -q tests", "git diff HEAD~1 -- src",
+    ],
+)  # fmt: skip
+def test_a_wildcard_covers_ordinary_options(command: str):
+    program = command.split(maxsplit=1)[0]
+
+    assert bash(PermissionPolicy().allow(f"bash({program} *)"), command) is ALLOW
 
 
 def test_quoted_text_is_not_a_command():

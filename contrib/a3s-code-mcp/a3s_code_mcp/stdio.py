@@ -168,7 +168,8 @@ class StdioTransport(McpTransport):
         try:
             await self._child.stdin.drain()
         except ConnectionError as error:
-            raise self._error(self._end or "ended while it was written to") from error
+            await asyncio.wait(self._tasks[-1:], timeout=self._grace_s)  # the watch finds out why
+            raise self._error(self._end or "closed its input") from error
 
     def _withdraw(self, id: int, method: str) -> None:
         """Tells the server that nobody waits any more, without waiting ourselves; initialize may not be cancelled."""

@@ -64,11 +64,10 @@ class McpTool(Tool):
         self._transport = transport
         self._name = str(described["name"])
         self._timeout_s = timeout_s
-        schema = described.get("inputSchema")
         self._spec = ToolSpec(
             name=name,
             description=str(described.get("description") or described.get("title") or "")[:MAX_DESCRIPTION_CHARS],
-            schema={"properties": {}, **(schema if isinstance(schema, dict) else {}), "type": "object"},
+            schema=_schema(described.get("inputSchema")),
             effects=Effects.OPEN_WORLD,  # its annotations are a stranger's claims: readOnlyHint opens no door
             targets=_targets,
         )
@@ -83,6 +82,23 @@ class McpTool(Tool):
             "tools/call", {"name": self._name, "arguments": dict(args)}, timeout_s=timeout_s
         )
         return _output(result)
+
+
+def _schema(schema: Json) -> JsonObject:
+    """The arguments' schema; open to any argument where the server's own cannot be used."""
+    usable = schema if isinstance(schema, dict) and _is_self_contained(schema) else {}
+    return {"properties": {}, **usable, "type": "object"}
+
+
+def _is_self_contained(schema: Json) -> bool:
+    """Whether no reference leads out: whoever checks arguments would fetch a stranger's address."""
+    if isinstance(schema, list):
+        return all(_is_self_contained(one) for one in schema)
+    if not isinstance(schema, dict):
+        return True
+    references = (schema.get("$ref", "#"), schema.get("$dynamicRef", "#"))
+    leads_out = any(isinstance(one, str) and not one.startswith("#") for one in references)
+    return not leads_out and all(_is_self_contained(one) for one in schema.values())
 
 
 def _targets(args: JsonObject) -> tuple[OtherTarget]:

@@ -192,7 +192,10 @@ def test_tools_can_be_listed_anew():
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("schema", [None, [], {}, {"type": "string"}, {"$ref": "#/x"}])
+LEADS_OUT = {"properties": {"a": {"items": [{"$ref": "http://169.254.169.254/"}]}}}
+
+
+@pytest.mark.parametrize("schema", [None, [], {}, {"type": "string"}, {"$ref": "#/x"}, LEADS_OUT])
 def test_any_schema_becomes_that_of_an_object(schema: object):
     async def main() -> None:
         listed = {"tools": [{"name": "a", "inputSchema": schema}]}

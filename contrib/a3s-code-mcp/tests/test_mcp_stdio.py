@@ -145,6 +145,15 @@ def test_a_server_that_closes_its_output_is_ended():
     asyncio.run(main())
 
 
+def test_a_server_that_died_before_it_was_asked_has_last_words_too():
+    async def use(transport: StdioTransport) -> None:
+        for _ in range(3):
+            with pytest.raises(ToolError, match="exit code 1; its last words: cannot find my files"):
+                await ask(transport, "huge", text="x" * 1_000_000)
+
+    with_server(use, "fail")
+
+
 def test_lines_that_are_no_messages_are_passed_over():
     async def use(transport: StdioTransport) -> None:
         assert await call(transport, "echo", "a") == "echo: a"

@@ -127,15 +127,14 @@ class FileSessionStore(SessionStore):
 
     def _remove_leftovers(self) -> None:
         """Removes what crashes left of sessions that were never whole or were already deleted."""
-        for entry in os.scandir(self._dir):
-            if entry.name.startswith(".deleted-"):
-                shutil.rmtree(entry.path, ignore_errors=True)
-            elif entry.name.startswith(".new-"):
-                with suppress(OSError, SessionError):
-                    if time.time() - entry.stat().st_mtime > _LEFTOVER_AGE_S:
-                        with self._lock(Path(entry.path)) as lock:
-                            shutil.rmtree(entry.path, ignore_errors=True)
-                        lock.release()
+        for folder in self._dir.glob(".deleted-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+        for folder in self._dir.glob(".new-*"):
+            with suppress(OSError, SessionError):
+                if time.time() - folder.stat().st_mtime > _LEFTOVER_AGE_S:
+                    with self._lock(folder) as lock:
+                        shutil.rmtree(folder, ignore_errors=True)
+                    lock.release()
 
     async def list(self) -> tuple[SessionInfo, ...]:
         """See `SessionStore.list`."""
@@ -179,9 +178,9 @@ class FileSessionStore(SessionStore):
         source = self._existing(id)
         with reported(f"copy session {id} in", self._dir), self._building(new_id) as (folder, lock):
             _copy_records(source / "journal", folder / "journal")
-            for blob in os.scandir(source / "blobs"):
+            for blob in (source / "blobs").iterdir():
                 if not blob.name.startswith("."):
-                    _link_or_copy(Path(blob.path), folder / "blobs" / blob.name)
+                    _link_or_copy(blob, folder / "blobs" / blob.name)
             write_info(folder, evolve(read_info(source), id=new_id))
         lock.release()
 

@@ -17,6 +17,7 @@ is a torn end only if a sector was lost and no later record says that the damage
 import re
 from array import array
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import BinaryIO
 from zlib import crc32
 
@@ -114,14 +115,12 @@ def _check_header(header: bytes, path: object) -> None:
 def _check_torn(file: BinaryIO, path: object, *, offset: int, seq: int) -> None:
     """Passes when all from *offset* on may be what a crash left of records that were not synced."""
     file.seek(offset)
-    position, has_lost_sector = offset, False
-    for line in file:
-        # what a lost sector held up to its end reads as zeros, its line end too: so the line goes on behind the sector
-        last_byte = _SECTOR - 1 - position % _SECTOR
-        has_lost_sector = has_lost_sector or (decode(line) is None and 0 in line[last_byte::_SECTOR])
-        position += len(line)
+    damaged = file.readline()
+    # what a lost sector held up to its end reads as zeros, its line end too: so the line goes on behind the sector
+    is_lost_sector = decode(damaged) is None and 0 in damaged[_SECTOR - 1 - offset % _SECTOR :: _SECTOR]
+    for line in chain([damaged], file):
         for record in _whole_records(line):
-            if record.seq >= seq and (record.synced >= seq or not has_lost_sector):
+            if record.seq >= seq and (record.synced >= seq or not is_lost_sector):
                 raise SessionError(
                     f"{path} is damaged at record {seq} (byte {offset}), and whole records follow it; nothing was "
                     "changed. Restore the file from a backup; or copy it and then give up this record and all that "

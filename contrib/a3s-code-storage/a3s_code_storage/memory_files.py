@@ -60,8 +60,8 @@ class MemoryFolder:
             return
         if changed_at == self._scanned_at:
             return
-        seen = {entry.name: entry for entry in os.scandir(self._folder) if _is_memory(entry)}
-        self._known = {name: self._read(entry) for name, entry in seen.items()}
+        with os.scandir(self._folder) as entries:
+            self._known = {entry.name: self._read(entry) for entry in entries if _is_memory(entry)}
         self._scanned_at = changed_at if time_ns() - changed_at > _SETTLED_NS else -1
 
     def _read(self, entry: "os.DirEntry[str]") -> "tuple[_Stamp, MemoryItem | None]":

@@ -25,7 +25,7 @@ def read_info(folder: Path) -> SessionInfo:
     if info is None:
         return SessionInfo(id=folder.name, created_at=written, updated_at=written)
     if written > (folder / "info.json").stat().st_mtime:
-        info = evolve(info, updated_at=info.updated_at)
+        info = evolve(info, updated_at=max(info.updated_at, written))
     return evolve(info, id=folder.name)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from a3s_code_storage.file_sessions import FileSessionStore
-from a3s_code_storage.journal_format import HEADER
+from a3s_code_storage.journal_format import HEADER, decode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -215,6 +215,20 @@ def test_durable_appends_at_the_same_time_share_syncs(tmp_path: Path, monkeypatc
         await journal.aclose()
 
     asyncio.run(scenario())
+
+
+def test_records_say_what_was_on_disk_before_them(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        journal = await FileSessionStore(tmp_path).open("a", create=True)
+        for durable in (False, True, False):
+            await journal.append([b"x"], durable=durable)
+        await journal.snapshot(SessionInfo(id="a"))
+        await journal.append([b"x"], durable=False)
+        await journal.aclose()
+
+    asyncio.run(scenario())
+    lines = [decode(line) for line in (tmp_path / "a" / "journal").read_bytes().splitlines(keepends=True)[1:]]
+    assert [line.synced for line in lines if line is not None] == [0, 0, 2, 3]
 
 
 def test_a_cancelled_append_disturbs_nobody(tmp_path: Path) -> None:

@@ -106,6 +106,13 @@ def test_sectors_lost_by_a_power_failure_end_the_journal_when_nothing_says_they_
     assert payloads_of(content) == [b"a"]
 
 
+def test_a_sector_that_was_synced_in_part_may_lose_its_other_part() -> None:
+    content = build([b"a" * 400, b"b" * 200, b"c"], synced=[0, 1, 1])
+    kept = len(build([b"a" * 400]))
+    lost = content[:kept] + bytes(512 - kept) + content[512:]
+    assert payloads_of(lost) == [b"a" * 400]
+
+
 def test_zeros_in_a_record_that_was_synced_are_damage() -> None:
     records = [b"a", b"b" * 3000, b"c"]
     content = build(records, synced=[0, 1, 2]).replace(b"b" * 3000, b"b" * 1000 + bytes(1024) + b"b" * 976)

@@ -1,0 +1,27 @@
+"""Columns of text."""
+
+import unicodedata
+from collections.abc import Sequence
+
+__all__ = ["table"]
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The rows in columns under their heads; the last column is as long as it likes."""
+    lines = [[_printable(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(_width(line[at]) for line in lines) for at in range(len(head))]
+    return "\n".join(
+        "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def _printable(cell: str) -> str:
+    return "".join(char if char.isprintable() else "\ufffd" for char in cell) or "-"
+
+
+def _width(cell: str) -> int:
+    """Columns on a terminal: wide characters take two, combining ones none."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in cell
+    )
