@@ -117,6 +117,7 @@ from a3s_code.points.tools import (
 )
 from a3s_code.points.vectors import VectorEntry, VectorHit, VectorStore
 from a3s_code.settings import at_least, more_than, one_of
+from a3s_code.threads import in_thread
 from a3s_code.usage import Price, Usage
 
 __all__ = [
@@ -250,6 +251,7 @@ __all__ = [
     "get_log",
     "hookimpl",
     "image_type",
+    "in_thread",
     "more_than",
     "needed",
     "one_of",

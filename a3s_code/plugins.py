@@ -503,7 +503,8 @@ class Factory:
             raise PluginError(f"{where} must be a plain function, not {type(loaded).__name__}", plugin=offer.id)
         if marks is None:
             raise PluginError(f"{where} must be marked with @hookimpl from a3s_code.plugin", plugin=offer.id)
-        if inspect.iscoroutinefunction(loaded) or inspect.isgeneratorfunction(loaded):
+        kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+        if any(is_kind(loaded) for is_kind in kinds):
             raise PluginError(
                 f"{where} must be a synchronous function; await in the object it returns", plugin=offer.id
             )

@@ -67,8 +67,10 @@ async def in_thread(function: Callable[..., T], *args: object, timeout_s: float 
             result = context.run(function, *args)
         except StopIteration as stop:  # a future cannot carry it
             error = RuntimeError(f"the function raised StopIteration: {stop}")
-        except BaseException as raised:  # noqa: BLE001 # handed to the awaiting caller, nothing is swallowed
+        except Exception as raised:  # noqa: BLE001 # handed to the awaiting caller
             error = raised
+        except BaseException as raised:  # noqa: BLE001 # a stranger's SystemExit ends neither thread nor process
+            error = RuntimeError(f"the function raised {type(raised).__name__}: {raised}")
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(settle, result, error)
 

@@ -13,14 +13,6 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
-
-from a3s_code import Attachment, SessionOptions
-from a3s_code.agent import AsyncAgent
-from a3s_code.errors import ModelError, ModelErrorKind, SessionError
-from a3s_code.events import AgentEnd, Event, TextDelta, TextRetracted
-from a3s_code.messages import Message, Role
-from a3s_code.plugin import Effects, LlmClient, ModelEvent, ModelRequest, ProviderConfig, Secret
-from a3s_code.testing import FakeTool
 from a3s_code_testing.loopback import (
     Call,
     CutStream,
@@ -33,6 +25,14 @@ from a3s_code_testing.loopback import (
     Turn,
 )
 from a3s_code_testing.running import run
+
+from a3s_code import Attachment, SessionOptions
+from a3s_code.agent import AsyncAgent
+from a3s_code.errors import ModelError, ModelErrorKind, SessionError
+from a3s_code.events import AgentEnd, Event, TextDelta, TextRetracted
+from a3s_code.messages import Message, Role
+from a3s_code.plugin import Effects, LlmClient, ModelEvent, ModelRequest, ProviderConfig, Secret
+from a3s_code.testing import FakeTool
 
 DIALECTS = ("anthropic", "openai")
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(32)

@@ -2,32 +2,34 @@
 
 import argparse
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from a3s_code.errors import A3SCodeError
 
-__all__ = ["VERBS", "ExitCode", "Options", "UsageError", "no_command", "parse", "parsers"]
+__all__ = ["EXIT_TEXTS", "VERBS", "ExitCode", "Options", "UsageError", "no_command", "parse", "parsers"]
 
 
 class ExitCode(IntEnum):
-    """How the command ended; `--help` shows these lines."""
+    """How the command ended."""
 
-    OK = 0, "it worked"
-    FAILED = 1, "the run failed: the model could not be asked, the demo's tests stay red, a selected plugin is broken"
-    USAGE = 2, "the command line, the configuration or the prompt is wrong"
-    ENDED_EARLY = 3, "the model stopped before it was done (max_tool_rounds, max_tokens, refusal)"
-    INTERNAL = 70, "an error in a3s-code itself"
-    INTERRUPTED = 130, "Ctrl-C"
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    ENDED_EARLY = 3
+    INTERNAL = 70
+    INTERRUPTED = 130
 
-    about: str
 
-    def __new__(cls, value: int, about: str) -> "ExitCode":
-        code = int.__new__(cls, value)
-        code._value_ = value
-        code.about = about
-        return code
+EXIT_TEXTS = {
+    ExitCode.OK: "it worked",
+    ExitCode.FAILED: "the run failed: the model could not be asked, tests stay red, a plugin in use is broken",
+    ExitCode.USAGE: "the command line, the configuration or the prompt is wrong",
+    ExitCode.ENDED_EARLY: "the model stopped before it was done (max_tool_rounds, max_tokens, refusal)",
+    ExitCode.INTERNAL: "an error in a3s-code itself",
+    ExitCode.INTERRUPTED: "Ctrl-C",
+}
 
 
 class UsageError(A3SCodeError):
@@ -103,14 +105,12 @@ def no_command(word: str, rest: Sequence[str], others: Sequence[str]) -> UsageEr
     """The error for a single word that no command is called, with both readings."""
     prompt = shlex.quote(" ".join([word, *rest]))
     commands = ", ".join([*VERBS, *others])
-    return UsageError(
-        f'"{word}" is no command. To send it as a prompt: a3s-code -p {prompt}. Commands: {commands}'
-    )
+    return UsageError(f'"{word}" is no command. To send it as a prompt: a3s-code -p {prompt}. Commands: {commands}')
 
 
-def parsers() -> dict[str, argparse.ArgumentParser]:
+def parsers() -> Mapping[str, argparse.ArgumentParser]:
     """The parser of each command by its name; "a3s-code" is the one without a command."""
-    codes = "\n".join(f"  {code.value:3}  {code.about}" for code in ExitCode)
+    codes = "\n".join(f"  {code.value:3}  {text}" for code, text in EXIT_TEXTS.items())
     shared = _shared()
     top = _Parser(
         prog="a3s-code",
@@ -127,9 +127,9 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     return {"a3s-code": top, "plugins": _plugins(shared), "sessions": _sessions(shared), "demo": _demo(shared)}
 
 
-def _shared() -> argparse.ArgumentParser:
+def _shared() -> _Parser:
     """The options that stand before or after a command; what is not said keeps the default of `Options`."""
-    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    shared = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
     shared.add_argument(
         "-c", "--config", metavar="FILE", help="the configuration; default: $A3S_CONFIG, else ~/.a3s/config.hcl"
     )
@@ -153,7 +153,7 @@ def _commands() -> str:
     return "\n".join(f"  {name:9} {text}" for name, text in _HELP.items())
 
 
-def _verb(name: str, shared: argparse.ArgumentParser) -> _Parser:
+def _verb(name: str, shared: _Parser) -> _Parser:
     return _Parser(prog=f"a3s-code {name}", description=_sentence(_HELP[name]), parents=[shared], allow_abbrev=False)
 
 
@@ -161,38 +161,48 @@ def _sentence(text: str) -> str:
     return text[0].upper() + text[1:] + "."
 
 
-def _plugins(shared: argparse.ArgumentParser) -> argparse.ArgumentParser:
+def _plugins(shared: _Parser) -> _Parser:
     parser = _verb("plugins", shared)
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=_Parser)
-    kinds = {"parents": [shared], "allow_abbrev": False}
-    actions.add_parser("list", help="everything installed and who uses it; imports no plugin", **kinds)
-    actions.add_parser("doctor", help="load and open each plugin in a process of its own", **kinds)
-    for action, text in (
+    actions = _actions(parser)
+    _action(actions, "list", "everything installed and who uses it; imports no plugin", shared)
+    _action(actions, "doctor", "load and open each plugin in a process of its own", shared)
+    for name, text in (
         ("show", "where a plugin comes from, what it depends on, its settings"),
         ("check", "run the contract suite of its extension point (needs a3s-code-testing)"),
     ):
-        one = actions.add_parser(action, help=text, **kinds)
+        one = _action(actions, name, text, shared)
         one.add_argument("name", metavar="NAME", help="such as docker or bash_sandbox:docker")
-    use = actions.add_parser("use", help="write the choice of a plugin into the configuration", **kinds)
+    use = _action(actions, "use", "write the choice of a plugin into the configuration", shared)
     use.add_argument("point", metavar="POINT", help="the extension point, such as bash_sandbox")
     use.add_argument("name", metavar="NAME", help="the plugin's name")
     return parser
 
 
-def _sessions(shared: argparse.ArgumentParser) -> argparse.ArgumentParser:
+def _sessions(shared: _Parser) -> _Parser:
     parser = _verb("sessions", shared)
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=_Parser)
-    kinds = {"parents": [shared], "allow_abbrev": False}
-    actions.add_parser("list", help="all saved sessions, last used first", **kinds)
-    resume = actions.add_parser("resume", help="go on with a session", **kinds)
+    actions = _actions(parser)
+    _action(actions, "list", "all saved sessions, last used first", shared)
+    resume = _action(actions, "resume", "go on with a session", shared)
     resume.add_argument("id", metavar="ID", help="its id, as the list shows it")
     resume.add_argument("-p", "--prompt", metavar="PROMPT", help='one prompt; "-" reads it from standard input')
-    delete = actions.add_parser("delete", help="remove a session with all it holds", **kinds)
+    delete = _action(actions, "delete", "remove a session with all it holds", shared)
     delete.add_argument("id", metavar="ID", help="its id, as the list shows it")
     return parser
 
 
-def _demo(shared: argparse.ArgumentParser) -> argparse.ArgumentParser:
+if TYPE_CHECKING:
+    _Actions = argparse._SubParsersAction[_Parser]  # what add_subparsers returns has no public name
+
+
+def _actions(parser: _Parser) -> "_Actions":
+    return parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions", parser_class=_Parser)
+
+
+def _action(actions: "_Actions", name: str, text: str, shared: _Parser) -> _Parser:
+    return actions.add_parser(name, help=text, description=_sentence(text), parents=[shared], allow_abbrev=False)
+
+
+def _demo(shared: _Parser) -> _Parser:
     parser = _verb("demo", shared)
     parser.add_argument("--keep", action="store_true", help="keep the folder with the project and the journal")
     parser.add_argument("--project", metavar="DIR", help=argparse.SUPPRESS)
@@ -218,9 +228,7 @@ def _split(words: Sequence[str]) -> tuple[list[str], str | None, list[str]]:
     return list(words), None, []
 
 
-def _prompt_options(
-    parser: argparse.ArgumentParser, before: list[str], first: list[str], after: list[str]
-) -> Options:
+def _prompt_options(parser: argparse.ArgumentParser, before: list[str], first: list[str], after: list[str]) -> Options:
     is_verbatim = "--" in before
     options = [word for word in before if word != "--"] if is_verbatim else [*before, *after]
     parsed, unknown = parser.parse_known_args(options, Options())

@@ -11,10 +11,11 @@ from attrs import frozen
 
 from a3s_code.cli.arguments import ExitCode, Options, UsageError
 from a3s_code.cli.setup import config_path
+from a3s_code.cli.states import MEMBER_GROUPS
 from a3s_code.config import LoadedConfig, load
 from a3s_code.errors import ConfigError
 from a3s_code.hookspecs import POINTS, REGISTRIES, Arity
-from a3s_code.plugins import Selection, scan
+from a3s_code.plugins import scan
 
 __all__ = ["chosen_text", "use"]
 
@@ -61,7 +62,7 @@ def _is_member(point: str, name: str) -> bool:
 
 
 def _is_ambiguous(name: str) -> bool:
-    groups = {offer.group for offer in scan().offers if offer.name == name and Selection._is_member(offer)}  # noqa: SLF001
+    groups = {offer.group for offer in scan().offers if offer.name == name and offer.group in MEMBER_GROUPS}
     return len(groups) > 1
 
 
@@ -156,7 +157,9 @@ def _block(tokens: list[_Token]) -> tuple[int, int] | None:
     """The places of the brackets of the plugins block."""
     for at, token in enumerate(tokens[:-1]):
         if token.text == "plugins" and token.kind == "name" and token.depth == 0 and tokens[at + 1].text == "{":
-            return at + 1, next(n for n in range(at + 2, len(tokens)) if tokens[n].kind == "close" and not tokens[n].depth)
+            return at + 1, next(
+                n for n in range(at + 2, len(tokens)) if tokens[n].kind == "close" and not tokens[n].depth
+            )
     return None
 
 

@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from attrs import field, frozen
 
 from a3s_code.cli.arguments import ExitCode
-from a3s_code.cli.plugins import State, missing, state
 from a3s_code.cli.setup import Found
+from a3s_code.cli.states import State, missing, state
 from a3s_code.cli.table import table
 from a3s_code.messages import JsonObject
 from a3s_code.plugins import Offer, Selection, scan
@@ -153,10 +154,8 @@ def _read(descriptor: int) -> bytes:
 
 
 def _kill_group(pid: int) -> None:
-    try:
+    with suppress(ProcessLookupError):  # all have ended
         os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # all have ended
 
 
 def _end(code: int) -> str:

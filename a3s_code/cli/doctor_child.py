@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import tempfile
+from enum import Enum
 from pathlib import Path
 
 import attrs
@@ -140,6 +141,8 @@ def _hcl(value: object) -> str:
             return json.dumps(value, ensure_ascii=False)
         case int() | float():
             return str(value)
+        case Enum():
+            return _hcl(value.value)
         case _:
             return "{ ... }"
 

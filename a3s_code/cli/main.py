@@ -95,7 +95,7 @@ def _set_up_log(*, is_debug: bool) -> None:
     import logging
     import warnings
 
-    def show(message: Warning | str, *_where: object) -> None:
+    def show(message: Warning | str, *_where: object, **_more: object) -> None:
         print(f"a3s-code: {message}", file=sys.stderr)
 
     warnings.showwarning = show

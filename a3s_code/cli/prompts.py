@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from a3s_code.cli.arguments import ExitCode, Options, UsageError
 from a3s_code.cli.setup import load_config, opened_session
 from a3s_code.cli.terminal import Terminal, installed, is_interactive, terminal
-from a3s_code.errors import A3SCodeError, ModelError, PromptError
-from a3s_code.events import AgentEnd, AgentStart, Error, Event
+from a3s_code.errors import ModelError, PromptError
+from a3s_code.events import AgentEnd, Error, Event
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -133,7 +133,7 @@ class Hint:
     def __init__(self, options: Options, session_id: str) -> None:
         words = ["a3s-code", *(("-c", options.config) if options.config else ()), "--resume", session_id]
         is_kept = load_config(options).config.storage_backend != "memory"
-        self._text = f"To go on: {shlex.join(words)}" if is_kept else "Nothing was saved (storage_backend = \"memory\")"
+        self._text = f"To go on: {shlex.join(words)}" if is_kept else 'Nothing was saved (storage_backend = "memory")'
 
     def __str__(self) -> str:
         return self._text

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from a3s_code import AgentSession
     from a3s_code.points.confirmation import Answerer
 
-__all__ = ["Found", "config_path", "load_config", "load_if_possible", "opened_session"]
+__all__ = ["KEY_VARIABLES", "Found", "check_key", "config_path", "load_config", "load_if_possible", "opened_session"]
 
 PATIENCE_MS = 600_000
 """How long a question waits for the person at the terminal, who may be reading the diff."""
@@ -84,9 +84,7 @@ def opened_session(options: Options, answerer: "Answerer") -> Iterator["AgentSes
         model=options.model,
         permissive=True if options.permissive else None,
         on_confirm=answerer,
-        confirmation_policy=(
-            None if has_own_patience or is_replaced else ConfirmationPolicy(timeout_ms=PATIENCE_MS)
-        ),
+        confirmation_policy=(None if has_own_patience or is_replaced else ConfirmationPolicy(timeout_ms=PATIENCE_MS)),
     )
     if options.workspace is not None and not Path(options.workspace).is_dir():
         raise UsageError(f"--workspace {options.workspace} is no folder")
@@ -99,9 +97,9 @@ def opened_session(options: Options, answerer: "Answerer") -> Iterator["AgentSes
         yield session
 
 
-_KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
+KEY_VARIABLES = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
 _ADVICE = (
-    "set it to your key, or use a local endpoint: providers { name = \"openai\", base_url = "
+    'set it to your key, or use a local endpoint: providers { name = "openai", base_url = '
     '"http://localhost:11434/v1" }, or try it without a key: a3s-code demo'
 )
 
@@ -110,11 +108,12 @@ def check_key(loaded: LoadedConfig, model: str, environ: Mapping[str, str] = os.
     """Raises ConfigError when the model's provider surely needs a key and has none."""
     name = model.partition("/")[0]
     provider = next((one for one in loaded.config.providers if one.name == name), None)
-    if provider is None or provider.base_url is not None or environ.get(_KEYS.get(name, "")):
+    if provider is None or provider.base_url is not None or environ.get(KEY_VARIABLES.get(name, "")):
         return
-    if any(one.api_key is not None for one in (provider, *provider.models)):
+    if provider.api_key is not None or any(known.api_key is not None for known in provider.models):
         return
     if name in loaded.unset_keys:
         raise ConfigError(f"{loaded.unset_keys[name]};\n{_ADVICE}")
-    if name in _KEYS and provider.client is None and not provider.headers:
-        raise ConfigError(f'the provider "{name}" has no api_key: write api_key = env("{_KEYS[name]}");\n{_ADVICE}')
+    if name in KEY_VARIABLES and provider.client is None and not provider.headers:
+        line = f'api_key = env("{KEY_VARIABLES[name]}")'
+        raise ConfigError(f'the provider "{name}" has no key: write {line} into its block;\n{_ADVICE}')

@@ -8,7 +8,7 @@ __all__ = ["table"]
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """The rows in columns under their heads; the last column is as long as it likes."""
-    lines = [[_printable(cell) for cell in row] for row in (head, *rows)]
+    lines = [list(head), *([_printable(cell) for cell in row] for row in rows)]
     widths = [max(_width(line[at]) for line in lines) for at in range(len(head))]
     return "\n".join(
         "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -1,7 +1,7 @@
 """Commands that other distributions bring through the registry `a3s_code.cli`.
 
-An entry point of that group names a function that takes the arguments after the command and returns the exit code. Those
-of official distributions are always there, others when `plugins { use = ["name"] }` names them.
+An entry point of that group names a function that takes the arguments after the command and returns the exit code.
+Those of official distributions are always there, others when `plugins { use = ["name"] }` names them.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,7 +42,7 @@ def find(options: Options) -> Verb | None:
     verb = offer.load()
     if not callable(verb):
         raise UsageError(f"{offer.id} of {offer.origin} is no command: it must be a function of the arguments")
-    return verb  # type: ignore[no-any-return] # a stranger's function; main takes what it returns
+    return verb
 
 
 def _is_named(offer: Offer, options: Options) -> bool:

@@ -1,13 +1,12 @@
 """ConfirmationManager: asks a person, by a callback or by an answer from outside."""
 
 import asyncio
-import contextvars
 import inspect
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import cast
 
-from a3s_code.plugin import Answer, Answerer, ConfirmationPolicy, ConfirmationRequest, Outcome, TimeoutAction
+from a3s_code.plugin import Answer, Answerer, ConfirmationPolicy, ConfirmationRequest, Outcome, TimeoutAction, in_thread
 
 __all__ = ["ConfirmationManager"]
 
@@ -109,7 +108,7 @@ async def _ask(answerer: Answerer, question: _Question) -> None:
         if inspect.iscoroutinefunction(answerer) or inspect.iscoroutinefunction(getattr(answerer, "__call__", None)):  # noqa: B004 # an object may have an async __call__
             said: object = answerer(question.request)
         else:
-            said = await _in_thread(lambda: answerer(question.request))
+            said = await in_thread(answerer, question.request)
         if inspect.isawaitable(said):
             said = await cast(Awaitable[object], said)  # isawaitable narrows to Awaitable[Any]
         question.settle(_as_answer(said))
@@ -129,33 +128,3 @@ def _as_answer(said: object) -> Answer:
 
 def _rejected(reason: str) -> Answer:
     return Answer(outcome=Outcome.REJECTED, reason=reason)
-
-
-async def _in_thread(function: Callable[[], object]) -> object:
-    """Runs a function in a daemon thread: it may wait for ever, and neither loop nor interpreter wait for it."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[object] = loop.create_future()
-    context = contextvars.copy_context()
-
-    def deliver(value: object, error: Exception | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(value)
-        else:
-            future.set_exception(error)
-
-    def work() -> None:
-        value: object = None
-        error: Exception | None = None
-        try:
-            value = context.run(function)
-        except Exception as exc:  # noqa: BLE001 # carried to the waiting task
-            error = exc
-        except BaseException as exc:  # noqa: BLE001 # SystemExit in a callback must not leave the question open
-            error = RuntimeError(f"{type(exc).__name__} in the answerer")
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(deliver, value, error)
-
-    threading.Thread(target=work, name="a3s-code-answerer", daemon=True).start()
-    return await future

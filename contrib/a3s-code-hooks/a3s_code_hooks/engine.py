@@ -1,7 +1,6 @@
 """HookEngine: runs the hooks of an event in order; what fails at a gate blocks it."""
 
 import asyncio
-import contextvars
 import inspect
 import threading
 from collections.abc import Awaitable, Callable
@@ -20,6 +19,7 @@ from a3s_code.plugin import (
     JsonObject,
     Log,
     get_log,
+    in_thread,
 )
 from a3s_code_hooks.matching import check_matcher, matches
 
@@ -130,35 +130,5 @@ def _same_shape(value: Json, before: Json) -> bool:
 
 
 async def _call(handle: Callable[[HookEvent], object], event: HookEvent) -> object:
-    said = handle(event) if inspect.iscoroutinefunction(handle) else await _in_thread(lambda: handle(event))
+    said = handle(event) if inspect.iscoroutinefunction(handle) else await in_thread(handle, event)
     return await cast(Awaitable[object], said) if inspect.isawaitable(said) else said  # narrows to Awaitable[Any]
-
-
-async def _in_thread(function: Callable[[], object]) -> object:
-    """Runs a function in a daemon thread: it may hang for ever, and neither loop nor interpreter wait for it."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[object] = loop.create_future()
-    context = contextvars.copy_context()
-
-    def deliver(value: object, error: Exception | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(value)
-        else:
-            future.set_exception(error)
-
-    def work() -> None:
-        value: object = None
-        error: Exception | None = None
-        try:
-            value = context.run(function)
-        except Exception as exc:  # noqa: BLE001 # carried to the waiting task
-            error = exc
-        except BaseException as exc:  # noqa: BLE001 # SystemExit in a hook must not leave the event waiting
-            error = RuntimeError(f"{type(exc).__name__} in the hook")
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(deliver, value, error)
-
-    threading.Thread(target=work, name="a3s-code-hook", daemon=True).start()
-    return await future
