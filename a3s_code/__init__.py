@@ -65,6 +65,7 @@ _EXPORTED_BY = {
     "a3s-code-context": ("FileSystemContextProvider", "InMemoryVectorStore"),
     "a3s-code-guard": ("ConfirmationManager", "DefaultSecurityProvider", "PermissionPolicy", "PermissionRule"),
     "a3s-code-hooks": ("HookEngine",),
+    "a3s-code-http": ("Httpx2Client",),
     "a3s-code-mcp": ("connect_mcp",),
     "a3s-code-openai": ("OpenAiClient", "OpenAiEmbeddingProvider"),
     "a3s-code-planning": ("LlmPlanner",),

@@ -67,6 +67,7 @@ from a3s_code_storage.file_memory import FileMemoryStore as FileMemoryStore
 from a3s_code_storage.file_sessions import FileSessionStore as FileSessionStore
 from a3s_code_context.filesystem import FileSystemContextProvider as FileSystemContextProvider
 from a3s_code_hooks.engine import HookEngine as HookEngine
+from a3s_code_http.client import Httpx2Client as Httpx2Client
 from a3s_code_storage.in_memory import InMemoryStore as InMemoryStore
 from a3s_code_context.in_memory_vectors import InMemoryVectorStore as InMemoryVectorStore
 from a3s_code_planning.llm_planner import LlmPlanner as LlmPlanner

@@ -89,7 +89,7 @@ class PluginSettings:
             for offer in selection.catalogue.offers
             if offer.name == name and offer.group in POINTS and (not groups or offer.group == groups[0])
         ]
-        selected = [offer for offer in offers if selection.is_selected(offer)]
+        selected = [offer for offer in offers if selection.is_selected(offer) or _by_option(offer)]
         if len({offer.id for offer in selected}) > 1:
             ids = " and ".join(sorted(offer.group for offer in selected))
             raise self._error(block, f'"{name}" is the name of {ids}: write plugin "{selected[0].group}" "{name}"')
@@ -102,6 +102,11 @@ class PluginSettings:
 
     def _error(self, block: Block, message: str) -> ConfigError:
         return ConfigError(message, path=self._path, line=block.position.line, column=block.position.column)
+
+
+def _by_option(offer: Offer) -> bool:
+    """Whether an option of a session (`fs_context`) uses it without a word in the configuration."""
+    return offer.id == "context_provider:filesystem" and offer.origin.is_official
 
 
 def how_to_select(offer: Offer) -> str:

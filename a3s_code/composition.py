@@ -85,6 +85,7 @@ class SessionParts:
     queue: LaneQueue
     tools: ToolBox
     hooks: Callable[[], Awaitable[HookExecutor]]
+    skills: tuple[Skill, ...]
     connections: tuple["Connection", ...]
     notes: tuple[Event, ...]
 
@@ -156,11 +157,12 @@ async def compose(
             ),
             emit=emit,
         )
+        skills = await _skills(plan, tools, notes)
         system = system_prompt(
             options.slots(),
             workspace=str(plan.workspace.root),
             platform=sys.platform,
-            skills=await _skills(plan, tools, notes),
+            skills=_skills_text(skills),
         )
         request = RequestBuilder(
             system,
@@ -207,6 +209,7 @@ async def compose(
         queue=queue,
         tools=tools,
         hooks=hooks,
+        skills=skills,
         connections=tuple(connections),
         notes=tuple(notes),
     )
@@ -288,19 +291,17 @@ def _loop_settings(options: SessionOptions, config: Config) -> LoopSettings:
     )
 
 
-async def _skills(plan: SessionPlan, tools: ToolBox, notes: list[Event]) -> str:
-    """The text about skills for the system prompt; a skill that is not accepted is left out with a warning."""
+async def _skills(plan: SessionPlan, tools: ToolBox, notes: list[Event]) -> tuple[Skill, ...]:
+    """The skills of the session; one that is not accepted is left out with a warning."""
     folders = [*plan.config.skill_dirs, *(str(folder) for folder in plan.options.skill_dirs)]
     if not (plan.options.builtin_skills or folders or plan.options.skills):
-        return ""
+        return ()
     try:
         registry = export("SkillRegistry")
-        prompt_of = export("skills_prompt")
         builtin = export("builtin_skills")
     except AttributeError as error:
         raise PluginError("skills need the distribution a3s-code-skills: pip install a3s-code-skills") from error
     assert callable(registry)
-    assert callable(prompt_of)
     assert callable(builtin)
     found = registry(await plan.extensions.skill_validator.get())
     if plan.options.builtin_skills:
@@ -311,7 +312,15 @@ async def _skills(plan: SessionPlan, tools: ToolBox, notes: list[Event]) -> str:
     for skill in plan.options.skills:
         notes.extend(Warned(f"skill {skill.name}: {fault.message}") for fault in found.register(skill))
     skills: tuple[Skill, ...] = found.all()
-    text: str = prompt_of([skill for skill in skills if _is_usable(skill, tools)])
+    return tuple(skill for skill in skills if _is_usable(skill, tools))
+
+
+def _skills_text(skills: tuple[Skill, ...]) -> str:
+    if not skills:
+        return ""
+    prompt_of = export("skills_prompt")
+    assert callable(prompt_of)
+    text: str = prompt_of(skills)
     return text
 
 

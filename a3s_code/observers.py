@@ -57,6 +57,8 @@ class Observers:
             raise PromptError(f"the prompt was blocked: the hook executor answered {type(result).__name__}")
         if result.blocked is not None:
             raise PromptError(f"the prompt was blocked by a hook: {result.blocked}")
+        if result.retry_delay_ms is not None:
+            raise PromptError(f"the prompt was put off by a hook; send it again in {result.retry_delay_ms} ms")
         changed = result.payload.get("prompt", prompt)
         return changed if isinstance(changed, str) else prompt
 

@@ -64,7 +64,7 @@ class Asking:
         reply = await self.model.reply(request, _Sink(self.cleaner, self.emit))
         await self.observers.tell(
             HookEventType.GENERATE_END,
-            response_text=reply.text,
+            response_text=await self.cleaner.clean(reply.text),
             tool_calls=[{"name": call.name, "args": dict(call.arguments)} for call in reply.message.tool_calls],
             usage={
                 "prompt": reply.usage.prompt_tokens,

@@ -17,7 +17,7 @@ from a3s_code.extensions import Opening
 from a3s_code.feed import Feed
 from a3s_code.hook_functions import HookFunction, hook_of
 from a3s_code.logs import get_log
-from a3s_code.messages import Image, JsonObject, Message, ToolCall, ToolResult
+from a3s_code.messages import Image, Json, JsonObject, Message, ToolCall, ToolResult
 from a3s_code.points.confirmation import ConfirmationRequest
 from a3s_code.points.hooks import HookEventType, HookHandler
 from a3s_code.points.llm import ToolDefinition
@@ -57,6 +57,7 @@ class AsyncAgentSession:
         self._closed = False
         self._told_notes = False
         self._told_failures = 0
+        self._opened_at = 0.0
 
     # Prompts
 
@@ -292,7 +293,7 @@ class AsyncAgentSession:
         parts = self._parts
         errors: list[str] = []
         if parts is not None:
-            await parts.observers.tell(HookEventType.SESSION_END, total_tokens=parts.transcript.usage.total_tokens)
+            await self._tell_end(parts)
             closing = [lambda: parts.queue.aclose(CLOSE_DEADLINE_S), *(one.aclose for one in parts.connections)]
             for close in (*closing, parts.transcript.save, parts.transcript.aclose):
                 errors += await _attempt(close)
@@ -325,7 +326,30 @@ class AsyncAgentSession:
             model_name=self._parts.model.choice.name,
             system_prompt=self._parts.request.system,
         )
+        self._opened_at = time.time()
+        await self._tell_skills(self._parts)
         return self._parts
+
+    async def _tell_skills(self, parts: SessionParts) -> None:
+        for skill in parts.skills:
+            await parts.observers.tell(
+                HookEventType.SKILL_LOAD,
+                skill_name=skill.name,
+                tool_names=list(skill.allowed_tools),
+                version=skill.version,
+                description=skill.description,
+                loaded_at=int(self._opened_at * 1000),
+            )
+
+    async def _tell_end(self, parts: SessionParts) -> None:
+        duration_ms = int((time.time() - self._opened_at) * 1000)
+        for skill in parts.skills:
+            tools: list[Json] = list(skill.allowed_tools)
+            await parts.observers.tell(
+                HookEventType.SKILL_UNLOAD, skill_name=skill.name, tool_names=tools, duration_ms=duration_ms
+            )
+        total = parts.transcript.usage.total_tokens
+        await parts.observers.tell(HookEventType.SESSION_END, total_tokens=total, duration_ms=duration_ms)
 
     def _check_usable(self) -> None:
         if os.getpid() != self._pid:

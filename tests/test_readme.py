@@ -1,4 +1,4 @@
-"""Every block of Python and HCL in README.md and docs/ runs, against a model server on loopback.
+"""Every block of Python and HCL in README.md, docs/ and the READMEs of the distributions runs, against a model server on loopback.
 
 The blocks of a page share a folder and their names, as they would in the hands of a reader. A comment above a block
 says what the page does not show:
@@ -31,7 +31,12 @@ from attrs import frozen
 from a3s_code import Agent
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "plugins" / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted(ROOT.glob("contrib/*/README.md")),
+)
 MINIMAL = """\
 default_model = "anthropic/claude-sonnet-4-20250514"
 
