@@ -11,7 +11,7 @@ from uuid import uuid4
 from a3s_code.attachments import Attachment
 from a3s_code.commands import ClearHistory, CommandRegistry, Compact, FunctionCommand, ShowStatus, SwitchModel
 from a3s_code.composition import SessionParts, SessionPlan, compose
-from a3s_code.errors import PromptError, SessionBusyError, SessionError, ToolError, ToolErrorKind
+from a3s_code.errors import ConfigError, ModelError, PromptError, SessionBusyError, SessionError, ToolError, ToolErrorKind
 from a3s_code.events import AgentEnd, AgentStart, CommandOutput, Event, MemoryStored, PluginFailed
 from a3s_code.extensions import Opening
 from a3s_code.feed import Feed
@@ -433,6 +433,13 @@ class AsyncAgentSession:
         except Exception as error:  # noqa: BLE001 # a stranger's command; the person sees what it said
             return f"/{command.name} failed: {type(error).__name__}: {error}"
         reply = answer if isinstance(answer, CommandReply) else CommandReply(str(answer))
+        try:
+            return await self._act(parts, reply)
+        except (ConfigError, ModelError) as error:
+            return f"/{command.name} failed: {error}"
+
+    async def _act(self, parts: SessionParts, reply: CommandReply) -> str:
+        """Does what a command's reply asks for; the text for the person."""
         match reply.action:
             case Compact():
                 before = len(parts.transcript.messages)

@@ -441,7 +441,7 @@ def on_a_terminal(shell: Shell, words: Sequence[str], talk: Callable[[str], byte
         stdout=slave,
         stderr=slave,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(slave, termios.TIOCSCTTY, 0),  # so that Ctrl-C typed there is a signal
+        preexec_fn=lambda: fcntl.ioctl(slave, termios.TIOCSCTTY, 0),  # noqa: PLW1509 # so that a typed Ctrl-C is a signal
     )
     os.close(slave)
     said = b""
