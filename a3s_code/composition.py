@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -194,9 +195,11 @@ async def compose(
             emit=emit,
         )
     except BaseException:  # neither the lock nor a server may outlive a session that could not be opened
-        for connection in connections:
-            await connection.aclose()
-        await transcript.aclose()
+        closing: list[Callable[[], Awaitable[None]]] = [connection.aclose for connection in connections]
+        closing += [transcript.aclose, lambda: _discard(plan)]
+        for close in closing:
+            with suppress(Exception):  # the error of the opening is the one to tell
+                await close()
         raise
     return SessionParts(
         transcript=transcript,
@@ -213,6 +216,12 @@ async def compose(
         connections=tuple(connections),
         notes=tuple(notes),
     )
+
+
+async def _discard(plan: SessionPlan) -> None:
+    """Removes the journal of a new session that could not be opened, so that the next try can make it."""
+    if plan.is_new:
+        await (await plan.extensions.session_store.get()).delete(plan.session_id)
 
 
 async def _transcript(plan: SessionPlan) -> Transcript:

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from copy import deepcopy
 
 import orjson
 from attrs import evolve, field, frozen
@@ -111,8 +112,13 @@ class ToolExecutor:
         """
         try:
             await self._run_all(calls, transcript)
+            await transcript.repair("the call was broken off")  # by a stranger's code that cancelled itself
         except BaseExceptionGroup as errors:  # callers know the journal's own error, not a group of it
             raise errors.exceptions[0] from None
+
+    def begin(self) -> None:
+        """A new prompt: what was called before says nothing of it."""
+        self._recent.clear()
 
     async def _run_all(self, calls: Sequence[ToolCall], transcript: Transcript) -> None:
         async with asyncio.TaskGroup() as group:
@@ -136,9 +142,7 @@ class ToolExecutor:
         """Runs one call that the host or a child asked for."""
         verdict = await self._verdict(call, origin)
         if isinstance(verdict, Refusal):
-            result = _refused(call, verdict)
-            await transcript.add(ToolSettled(result=result, origin=origin), durable=False)
-            return result
+            return await self._settle(_refused(call, verdict), call, transcript, origin)
         return await self._run_passed(verdict, transcript, origin)
 
     async def _judge(self, call: ToolCall, transcript: Transcript) -> Passed | None:
@@ -162,7 +166,10 @@ class ToolExecutor:
             names = ", ".join(self.tools.names()) or "none"
             return Refusal(f"Unknown tool: {call.name}; there are: {names}", ToolErrorKind.NOT_FOUND)
         tool, schema = found
-        return await self.gate.judge(call, tool.spec, schema, origin)
+        verdict = await self.gate.judge(call, tool.spec, schema, origin)
+        if isinstance(verdict, Refusal):  # hooks, people and strangers speak through it
+            return evolve(verdict, text=await self.cleaner.clean(verdict.text))
+        return verdict
 
     async def _run_passed(self, passed: Passed, transcript: Transcript, origin: str) -> ToolResult:
         call, permit = passed.call, passed.permit
@@ -183,8 +190,8 @@ class ToolExecutor:
 
     async def _perform(self, tool: Tool, passed: Passed, origin: str) -> ToolResult:
         """Runs the tool in its lane; the kernel's one broad except around a stranger's code."""
-        use = _Use(self, tool.spec, passed.call)
         for _ in range(JUDGED_AGAIN_AT_MOST):
+            use = _Use(self, tool.spec, passed.call)
             try:
                 output = await self._in_lane(tool, passed, use)
             except _StalePermitError:  # the policy or a link changed while the call waited for its lane
@@ -194,7 +201,8 @@ class ToolExecutor:
                 passed = again
                 continue
             except ToolError as error:
-                return _failed(passed.call, str(error), error.kind)
+                kind = error.kind if isinstance(error.kind, ToolErrorKind) else ToolErrorKind.FAILED
+                return _failed(passed.call, str(error), kind)
             except TimeoutError:
                 return _failed(passed.call, f"Tool '{passed.call.name}' timed out", ToolErrorKind.TIMEOUT)
             except asyncio.CancelledError:
@@ -213,7 +221,7 @@ class ToolExecutor:
 
     async def _in_lane(self, tool: Tool, passed: Passed, use: "_Use") -> ToolOutput:
         async def perform() -> ToolOutput:
-            return await tool.run(passed.call.arguments, use)
+            return await tool.run(deepcopy(dict(passed.call.arguments)), use)  # the history's own stay as they are
 
         command = (await self.commands()).make(ToolWork(call=passed.call, permit=passed.permit, perform=perform))
 
@@ -253,12 +261,20 @@ class ToolExecutor:
         except (Exception, SystemExit) as error:  # noqa: BLE001 # foreign code, and observers fail open
             get_log().warning("post_tool_use hooks failed", error=type(error).__name__)
             return None
-        output = answer.payload.get("output") if isinstance(answer, HookResult) else None
+        except asyncio.CancelledError:
+            if _is_being_cancelled():
+                raise
+            return None
+        if not isinstance(answer, HookResult) or not isinstance(answer.payload, Mapping):
+            return None
+        output = answer.payload.get("output")
         return output if isinstance(output, str) else None
 
     async def _settle(self, result: ToolResult, call: ToolCall, transcript: Transcript, origin: str) -> ToolResult:
-        self._recent.append((call_hash(call), result.output))
-        del self._recent[:-SAME_CALLS_AT_MOST]
+        result = evolve(result, output=_bounded(result.output.encode("utf-8", "replace").decode("utf-8")))
+        if origin == "model":
+            self._recent.append((call_hash(call), result.output))
+            del self._recent[:-SAME_CALLS_AT_MOST]
         await transcript.add(ToolSettled(result=result, origin=origin), durable=False)
         return result
 
@@ -302,8 +318,11 @@ class _Use:
             executor.cleaner, lambda text: executor.emit(ToolOutputDelta(call.id, spec.name, text))
         )
         self._pump: asyncio.Task[None] | None = None
+        self._has_ended = False
 
     def emit(self, delta: str) -> None:
+        if not isinstance(delta, str):
+            raise TypeError(f"emit takes text, not {type(delta).__name__}")
         if threading.get_ident() == self._thread:
             self._take(delta)
         else:
@@ -318,8 +337,11 @@ class _Use:
             self._deltas.put_nowait(None)
             await self._pump
             self._pump = None
+        self._has_ended = True
 
     def _take(self, delta: str) -> None:
+        if self._has_ended:  # from a thread that was abandoned at its deadline
+            return
         if self._pump is None:
             self._pump = asyncio.ensure_future(self._show())  # noqa: TID251 # `finish` ends and awaits it
         self._deltas.put_nowait(delta)
@@ -360,12 +382,19 @@ def _result(call: ToolCall, output: object, images: Sequence[Image]) -> ToolResu
     return ToolResult(
         call_id=call.id,
         name=call.name,
-        output=_bounded(output.text.encode("utf-8", "replace").decode("utf-8")),
-        exit_code=output.exit_code if output.exit_code is not None else 0 if output.success else 1,
+        output=output.text,
+        exit_code=_exit_code(output),
         metadata=metadata,
-        images=(*output.images, *images),
+        images=tuple(image for image in (*output.images, *images) if isinstance(image, Image)),
         kind=None if output.success else ToolErrorKind.FAILED.value,
     )
+
+
+def _exit_code(output: ToolOutput) -> int:
+    code: object = output.exit_code
+    if isinstance(code, int) and abs(code) < 2**31:  # what a process can give; anything else is nonsense
+        return int(code)
+    return 0 if output.success else 1
 
 
 def _bounded(text: str) -> str:

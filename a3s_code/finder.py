@@ -79,7 +79,7 @@ class Finder:
             problem = f"answered {type(result).__name__}"
         except TimeoutError:
             problem = f"did not answer within {DEADLINE_S:g} s"
-        except Exception as error:  # noqa: BLE001 # foreign code: it is left out of this prompt
+        except (Exception, SystemExit) as error:  # noqa: BLE001 # foreign code: it is left out of this prompt
             problem = f"failed: {type(error).__name__}: {error}"
         events.append(Warned(f"the context provider {provider.name} {problem}; it was left out"))
         return ContextResult(provider=provider.name)

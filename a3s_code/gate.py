@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from copy import deepcopy
 
 import orjson
 from attrs import evolve, frozen
@@ -168,7 +169,7 @@ class Gate:
         payload: JsonObject = {
             "session_id": self._settings.session_id,
             "tool": call.name,
-            "args": dict(call.arguments),
+            "args": deepcopy(dict(call.arguments)),
             "working_directory": str(self._workspace.root),
         }
         event = HookEvent(event_type=HookEventType.PRE_TOOL_USE, session_id=self._settings.session_id, payload=payload)
@@ -180,7 +181,7 @@ class Gate:
             return Refusal(f"{call.name} was blocked: its hooks did not answer in time")
         except (Exception, SystemExit) as error:  # noqa: BLE001 # foreign code; a gating hook that fails blocks
             return Refusal(f"{call.name} was blocked: its hooks failed ({type(error).__name__}: {error})")
-        if not isinstance(result, HookResult):
+        if not isinstance(result, HookResult) or not isinstance(result.payload, Mapping):
             return Refusal(f"{call.name} was blocked: the hook executor answered {type(result).__name__}")
         if result.blocked is not None:
             return Refusal(f"Tool '{call.name}' blocked by hook: {result.blocked}")

@@ -54,14 +54,18 @@ class Cleaner:
         except (Exception, SystemExit) as error:  # noqa: BLE001 # noting is not gating
             get_log().warning("the security provider could not note the prompt", error=type(error).__name__)
 
-    async def safe_length(self, text: str) -> int:
-        """How much of a streamed text can be shown now; 0 when in doubt."""
+    async def clean_head(self, text: str) -> tuple[str, str]:
+        """Of a streamed text: what can be shown now, sanitised, and the rest; nothing is shown when in doubt."""
         try:
             provider = await self._provider()
-            length = await in_thread(provider.safe_length, text, timeout_s=self._deadline_s)
+            answer: object = await in_thread(_clean_head, provider, text, timeout_s=self._deadline_s)
         except (Exception, SystemExit):  # noqa: BLE001 # the text is then judged whole, at its end
-            return 0
-        return length if isinstance(length, int) and 0 <= length <= len(text) else 0
+            return "", text
+        match answer:
+            case (str(head), str(rest)):
+                return head, rest
+            case _:
+                return "", text
 
     async def _clean_value(self, value: Json) -> Json:
         if isinstance(value, str):
@@ -90,14 +94,17 @@ class DeltaCleaner:
         self._cleaner = cleaner
         self._show = show
         self._pending = ""
+        self._ask_at = 0
 
     async def feed(self, piece: str) -> None:
         """Takes a piece and shows what can be shown by now."""
         self._pending += piece
-        length = await self._cleaner.safe_length(self._pending)
-        if length:
-            head, self._pending = self._pending[:length], self._pending[length:]
-            self._show(await self._cleaner.clean(head))
+        if len(self._pending) < self._ask_at and piece.isalnum():
+            return  # a long word goes on: asking at each piece would look at all of it each time
+        head, self._pending = await self._cleaner.clean_head(self._pending)
+        self._ask_at = len(self._pending) * 5 // 4
+        if head:
+            self._show(head)
 
     async def end(self) -> None:
         """Shows the rest."""
@@ -108,3 +115,10 @@ class DeltaCleaner:
     def drop(self) -> None:
         """Forgets what was not shown."""
         self._pending = ""
+
+
+def _clean_head(provider: SecurityProvider, text: str) -> tuple[str, str]:
+    length = provider.safe_length(text)
+    if not isinstance(length, int) or not 0 < length <= len(text):
+        return "", text
+    return provider.sanitize_output(text[:length]), text[length:]

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import uuid4
 
-from attrs import frozen
+from attrs import field, frozen
 
 from a3s_code.errors import A3SCodeError, PromptError
 from a3s_code.events import (
@@ -100,7 +100,7 @@ class _Sink:
         for cleaner in (self._text, self._reasoning, *self._inputs.values()):
             cleaner.drop()
         self._inputs.clear()
-        self._emit(TextRetracted(reason))
+        self._emit(TextRetracted(await self._cleaner.clean(reason)))
 
     async def end(self) -> None:
         for cleaner in (self._reasoning, self._text, *self._inputs.values()):
@@ -128,6 +128,7 @@ class Runner:
     cleaner: Cleaner
     observers: Observers
     emit: Callable[[Event], None]
+    _ended: dict[str, Result] = field(factory=dict, init=False)
 
     async def run(self, prompt: str, images: Sequence[Image] = ()) -> Result:
         """Runs *prompt* to its end. Cancelling the task ends the run in order and returns what there is.
@@ -143,6 +144,8 @@ class Runner:
             return await self._end(run_id, prompt, outcome)
         except asyncio.CancelledError:
             _forget_cancellation()
+            if run_id in self._ended:  # it had ended in order already
+                return self._ended[run_id]
             return await self._cancelled(run_id, before)
         except PromptError:  # refused before anything was recorded
             raise
@@ -151,6 +154,8 @@ class Runner:
             raise
 
     async def _work(self, run_id: str, prompt: str, images: Sequence[Image]) -> Outcome:
+        await self.transcript.repair("the last run did not end in order")
+        self.loop.tools.begin()
         prompt = await self.observers.prompt(prompt, len(self.transcript.messages))
         await self.cleaner.taint(prompt)
         found = await self.finder.find(prompt)
@@ -188,8 +193,7 @@ class Runner:
         return result
 
     async def _failed(self, run_id: str, error: Exception, before: Usage) -> None:
-        kind = "llm_failure" if isinstance(error, A3SCodeError) else "other"
-        await self.observers.tell(HookEventType.ON_ERROR, error_type=kind, error_message=str(error))
+        message = await self.cleaner.clean(str(error)) or type(error).__name__
         try:
             await self.transcript.repair("the run failed")
             ended = RunEnded(
@@ -197,11 +201,13 @@ class Runner:
                 text="",
                 usage=_since(self.transcript.usage, before),
                 stop_reason="error",
-                error=await self.cleaner.clean(str(error)) or type(error).__name__,
+                error=message,
             )
             await self.transcript.add(ended)
         except A3SCodeError as second:  # the first error is what the caller must see
             self.emit(PersistenceFailed("append", str(second)))
+        kind = "llm_failure" if isinstance(error, A3SCodeError) else "other"
+        await self.observers.tell(HookEventType.ON_ERROR, error_type=kind, error_message=message)
 
     async def _finish(self, run_id: str, result: Result) -> None:
         """Saved first, said last."""
@@ -209,6 +215,8 @@ class Runner:
             await self.transcript.save()
         except A3SCodeError as error:
             self.emit(PersistenceFailed("snapshot", str(error)))
+        self._ended.clear()
+        self._ended[run_id] = result
         ended = RunEnded(
             run_id=run_id,
             text=result.text,

@@ -11,7 +11,16 @@ from uuid import uuid4
 from a3s_code.attachments import Attachment
 from a3s_code.commands import ClearHistory, CommandRegistry, Compact, FunctionCommand, ShowStatus, SwitchModel
 from a3s_code.composition import SessionParts, SessionPlan, compose
-from a3s_code.errors import ConfigError, ModelError, PromptError, SessionBusyError, SessionError, ToolError, ToolErrorKind
+from a3s_code.errors import (
+    ConfigError,
+    ModelError,
+    PluginError,
+    PromptError,
+    SessionBusyError,
+    SessionError,
+    ToolError,
+    ToolErrorKind,
+)
 from a3s_code.events import AgentEnd, AgentStart, CommandOutput, Event, MemoryStored, PluginFailed
 from a3s_code.extensions import Opening
 from a3s_code.feed import Feed
@@ -290,6 +299,7 @@ class AsyncAgentSession:
         if self._run is not None and not self._run.task.done():
             self._run.cancel()
             await asyncio.wait({self._run.task}, timeout=CLOSE_DEADLINE_S)
+        await self._opening.settle()
         parts = self._parts
         errors: list[str] = []
         if parts is not None:
@@ -313,7 +323,7 @@ class AsyncAgentSession:
 
     async def _get(self) -> SessionParts:
         self._check_usable()
-        return await self._opening.get()
+        return self._parts or await self._opening.get()
 
     async def open(self) -> None:
         """Opens the session now instead of at first use; raises what the first use would."""
@@ -360,17 +370,21 @@ class AsyncAgentSession:
     def _start(self, prompt: str, attachments: Sequence[Attachment | Image], *, keep: bool) -> RunningPrompt:
         self._check_usable()
         _check_prompt(prompt)
-        if self.is_busy:
+        before = self._run
+        if before is not None and not before.task.done() and not before.was_cancelled:
             raise SessionBusyError(f"a prompt is running in session {self.session_id}; wait for it or call cancel()")
         feed = Feed(keep=keep)
         images = tuple(Image(one.media_type, one.data, one.digest) for one in attachments)  # records know no subclass
-        self._run = RunningPrompt(self._spawn(self._work(prompt, images, feed)), feed)
+        asyncio.get_running_loop()  # without one nothing may begin
+        self._run = RunningPrompt(self._spawn(self._work(_valid(prompt), images, feed, before)), feed)
         return self._run
 
-    async def _work(self, prompt: str, images: tuple[Image, ...], feed: Feed) -> Result:
+    async def _work(self, prompt: str, images: tuple[Image, ...], feed: Feed, before: RunningPrompt | None) -> Result:
         """The run's task: whatever happens, the feed ends."""
-        self._feed = feed
         try:
+            if before is not None and not before.task.done():  # it was cancelled and is ending in order
+                await asyncio.wait({before.task})
+            self._feed = feed
             parts = await self._get()
             self._tell_notes(parts)
             command = self._plan.commands.parse(prompt)
@@ -381,6 +395,10 @@ class AsyncAgentSession:
         except asyncio.CancelledError:  # before the runner began: nothing is recorded
             result = Result(text="", usage=Usage(), stop_reason="cancelled")
             feed.emit(AgentEnd("", Usage(), "cancelled"))
+        except SystemExit as error:  # of a stranger's code; it must not end the loop
+            failure = PluginError(f"a plugin tried to end the process (SystemExit: {error})")
+            feed.end(failure)
+            raise failure from error
         except BaseException as error:
             feed.end(error)
             raise
@@ -480,6 +498,11 @@ def _check_prompt(prompt: str) -> None:
             f"the prompt has {size:,} bytes; the limit is {LARGEST_PROMPT_BYTES:,}: put the text into a file of the "
             "workspace and name it in the prompt"
         )
+
+
+def _valid(prompt: str) -> str:
+    """The prompt as valid text: halves of a character join or become the replacement character."""
+    return prompt.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _text(result: ToolResult) -> str:

@@ -22,6 +22,7 @@ from a3s_code.config import Config
 from a3s_code.errors import SessionError
 from a3s_code.events import Event
 from a3s_code.hook_functions import HookFunction
+from a3s_code.logs import get_log
 from a3s_code.messages import Image, JsonObject, Message, ToolResult
 from a3s_code.options import SessionOptions
 from a3s_code.plugins import Catalogue
@@ -71,10 +72,18 @@ class _Portal:
         self.pid = os.getpid()
         self.loop = asyncio.new_event_loop()
         self.loop.set_default_executor(_DaemonExecutor())
-        self.thread = threading.Thread(target=self.loop.run_forever, name="a3s-code-portal", daemon=True)
+        self.is_ending = False
+        self.thread = threading.Thread(target=self._serve, name="a3s-code-portal", daemon=True)
         self.thread.start()
         self.agents: weakref.WeakSet[AsyncAgent] = weakref.WeakSet()
         atexit.register(self._end)
+
+    def _serve(self) -> None:
+        while not self.is_ending:
+            try:
+                self.loop.run_forever()
+            except BaseException as error:  # noqa: BLE001 # a stranger's SystemExit must not end everybody's loop
+                get_log().error("a task tried to end the event loop", error=type(error).__name__)
 
     def call(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The result of a coroutine that runs in the portal; an interrupted wait cancels it."""
@@ -97,6 +106,7 @@ class _Portal:
             closing = asyncio.run_coroutine_threadsafe(_close_all(agents), self.loop)
             with suppress(TimeoutError, concurrent.futures.CancelledError):  # every record is on disk already
                 closing.result(EXIT_DEADLINE_S)
+        self.is_ending = True
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(1)
 
@@ -335,8 +345,8 @@ class Agent(_Ported):
     def session(
         self, workspace: str | Path = ".", options: SessionOptions | None = None, **changes: Any
     ) -> AgentSession:
-        self._call(_nothing)
-        return AgentSession(self._portal, self._agent.session(workspace, options, **changes))
+        session = self._call(lambda: _now(self._agent.session, workspace, options, **changes))
+        return AgentSession(self._portal, session)
 
     def resume_session(
         self,
@@ -366,7 +376,3 @@ class Agent(_Ported):
 
 async def _now(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     return function(*args, **kwargs)
-
-
-async def _nothing() -> None:
-    """Reaches the portal, so that a call after a fork fails."""

@@ -76,6 +76,7 @@ class Transcript:
         self.last_reply: Replied | None = None
         self.seq = 0
         self.runs = 0
+        self._asked_at: int | None = None  # where the reply stands whose calls are being answered
         self._results: dict[str, ToolResult] = {}
         self._intended: set[str] = set()
 
@@ -153,10 +154,10 @@ class Transcript:
             await self.add(*settled)
 
     def open_calls(self) -> tuple[ToolCall, ...]:
-        """Calls of the last reply that have no result yet."""
-        if not self.messages or self.messages[-1].role is not Role.ASSISTANT:
+        """Calls of the last reply with calls that have no result yet."""
+        if self._asked_at is None:
             return ()
-        return tuple(call for call in self.messages[-1].tool_calls if call.id not in self._results)
+        return tuple(call for call in self.messages[self._asked_at].tool_calls if call.id not in self._results)
 
     async def save(self) -> None:
         """A snapshot: everything is on disk, and lists of sessions show the session as it is now."""
@@ -190,6 +191,7 @@ class Transcript:
             case Replied():
                 if any(not isinstance(block, Text) or block.text.strip() for block in record.message.blocks):
                     self.messages.append(record.message)  # providers refuse a history with an empty reply
+                    self._asked_at = len(self.messages) - 1 if record.message.tool_calls else None
                 self.usage += record.usage
                 self.last_usage = record.usage
                 self.last_reply = record
@@ -201,10 +203,12 @@ class Transcript:
                 self._settle(record)
             case Compacted():
                 self.messages[:] = record.messages
+                self._asked_at = None
                 self.usage += record.usage
                 self.last_usage = Usage()
             case Cleared():
                 self.messages.clear()
+                self._asked_at = None
                 self.last_usage = Usage()
             case ModelSwitched():
                 self.model = record.model
@@ -215,10 +219,11 @@ class Transcript:
         if record.origin != "model":
             return
         self._results[record.result.call_id] = record.result
-        calls = self.messages[-1].tool_calls if self.messages else ()
-        if calls and all(call.id in self._results for call in calls):
+        if self._asked_at is not None and not self.open_calls():
+            calls = self.messages[self._asked_at].tool_calls
             results = tuple(self._results[call.id] for call in calls)  # in the order they were asked
-            self.messages.append(Message(Role.USER, results))
+            self.messages.insert(self._asked_at + 1, Message(Role.USER, results))
+            self._asked_at = None
 
 
 def _images(record: Record) -> Sequence[Image]:

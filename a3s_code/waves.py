@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from attrs import evolve, frozen
 
-from a3s_code.events import Event, PlanningEnd, PlanningStart, StepEnd, StepStart
+from a3s_code.errors import A3SCodeError
+from a3s_code.events import Event, PlanningEnd, PlanningStart, StepEnd, StepStart, Warned
 from a3s_code.loop import AgentLoop, Outcome
 from a3s_code.messages import user
 from a3s_code.points.llm import TextModel
@@ -40,7 +41,7 @@ class PlannedRun:
         A plan of one step is the plain run.
         """
         self.emit(PlanningStart(prompt))
-        plan = await (await self.planner()).plan(PlanRequest(prompt=prompt, tools=tuple(self.tools)), self.model)
+        plan = await self._plan(prompt)
         total = len(plan.steps)
         self.emit(PlanningEnd(tuple(step.description for step in plan.steps), total))
         outcome = Outcome(text="", usage=Usage(), stop_reason="end_turn", tool_calls_count=0, turns=0)
@@ -60,6 +61,21 @@ class PlannedRun:
             if not is_done:
                 break
         return outcome
+
+    async def _plan(self, prompt: str) -> ExecutionPlan:
+        """The planner's plan; one that fails in a way it must not, or answers nonsense, gives the plan of one step."""
+        planner = await self.planner()
+        try:
+            plan: object = await planner.plan(PlanRequest(prompt=prompt, tools=tuple(self.tools)), self.model)
+            problem = f"answered {type(plan).__name__}"
+        except A3SCodeError:
+            raise
+        except (Exception, SystemExit) as error:  # noqa: BLE001 # a stranger's planner
+            plan, problem = None, f"failed ({type(error).__name__}: {error})"
+        if isinstance(plan, ExecutionPlan) and plan.steps:
+            return plan
+        self.emit(Warned(f"the planner {problem}; the prompt runs without a plan"))
+        return ExecutionPlan.single(prompt)
 
 
 def _instruction(plan: ExecutionPlan, step: PlanStep, number: int) -> str:

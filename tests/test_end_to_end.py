@@ -31,7 +31,7 @@ from a3s_code.agent import AsyncAgent
 from a3s_code.errors import ModelError, ModelErrorKind, SessionError
 from a3s_code.events import AgentEnd, Event, TextDelta, TextRetracted
 from a3s_code.messages import Message, Role
-from a3s_code.plugin import Effects, LlmClient, ModelEvent, ModelRequest, ProviderConfig, Secret
+from a3s_code.plugin import Effects, LlmClient, ModelEvent, ModelRequest, ProviderConfig, Reply, Secret
 from a3s_code.testing import FakeTool
 
 DIALECTS = ("anthropic", "openai")
@@ -185,9 +185,7 @@ def test_events_of_records_are_numbered_in_order(served: Served, workspace: Path
 # Tools
 
 
-def test_read_only_calls_run_side_by_side_and_are_answered_in_the_order_asked(
-    served: Served, workspace: Path
-) -> None:
+def test_read_only_calls_run_side_by_side_and_are_answered_in_the_order_asked(served: Served, workspace: Path) -> None:
     """Each call waits until all three have begun, and they end in the opposite order."""
     server, agent, _ = served(Call(("one", {}, "id1"), ("two", {}, "id2"), ("three", {}, "id3")), Say("done"))
     begun, ended = 0, 0
@@ -216,7 +214,9 @@ def test_read_only_calls_run_side_by_side_and_are_answered_in_the_order_asked(
     run(main())
     shown = results_shown(server.requests[1])
     assert [id for id, _ in shown] == ["id1", "id2", "id3"]
-    assert ["answer of one" in shown[0][1], "answer of two" in shown[1][1], "answer of three" in shown[2][1]] == [True] * 3
+    assert ["answer of one" in shown[0][1], "answer of two" in shown[1][1], "answer of three" in shown[2][1]] == [
+        True
+    ] * 3
 
 
 class EncodingCounter(LlmClient):
@@ -226,6 +226,11 @@ class EncodingCounter(LlmClient):
         self.bytes_encoded: list[int] = []
         self.tool_sets: list[int] = []
         self._client = client
+
+    async def complete(self, request: ModelRequest) -> Reply:
+        raise AssertionError("the loop streams")
+
+    async def aclose(self) -> None: ...
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         new = [message for message in request.messages if not message._wire]
@@ -255,7 +260,9 @@ async def client_of(dialect: str, server: LoopbackServer, stall_s: float = 60.0)
 def test_after_forty_rounds_a_round_still_encodes_only_what_is_new(
     dialect: str, loopback: Callable[..., LoopbackServer], workspace: Path, config: str
 ) -> None:
-    server = loopback(*(Call(("read", {"file_path": "a.py", "offset": n}, f"id{n:02}")) for n in range(10, 50)), Say("done"))
+    server = loopback(
+        *(Call(("read", {"file_path": "a.py", "offset": n}, f"id{n:02}")) for n in range(10, 50)), Say("done")
+    )
 
     async def main() -> EncodingCounter:
         async with client_of(dialect, server) as client, AsyncAgent(config) as agent:
@@ -482,9 +489,13 @@ def append(text: str) -> str:
 async def main():
     async with AsyncAgent(config) as agent:
         session = agent.session(folder, SessionOptions(session_id="doomed", permissive=True, tools=[append]))
-        hook = {"before the request": "generate_start", "before the tool": "pre_tool_use", "after the tool": "post_tool_use"}
-        if where in hook:
-            await session.register_hook("die", hook[where], die)
+        hooks = {
+            "before the request": "generate_start",
+            "before the tool": "pre_tool_use",
+            "after the tool": "post_tool_use",
+        }
+        if where in hooks:
+            await session.register_hook("die", hooks[where], die)
         async with session.stream("append one line") as events:
             async for event in events:
                 print(event.event_type, event.seq or 0, flush=True)
@@ -519,7 +530,11 @@ def test_after_kill_9_the_session_goes_on_and_nothing_ran_twice(
     script = tmp_path / "doomed.py"
     script.write_text(DOOMED)
     dead = subprocess.run(
-        [sys.executable, str(script), where, config, str(workspace)], capture_output=True, text=True, timeout=60
+        [sys.executable, str(script), where, config, str(workspace)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert dead.returncode == -signal.SIGKILL, dead.stderr
     seen = re.findall(r"^(\w+) (\d+)$", dead.stdout, re.MULTILINE)
@@ -532,7 +547,6 @@ def test_after_kill_9_the_session_goes_on_and_nothing_ran_twice(
             session = await agent.resume_session("doomed", tools=[FakeTool("append")])
             before = await session.history()
             check_history(before)
-            assert [info.records for info in await agent.sessions()][0] >= 0
             assert (await session.send("go on")).text == "Done after all."
             after = await session.history()
             check_history(after)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from a3s_code_testing.running import run
 
 from a3s_code.agent import AsyncAgent
 from a3s_code.config import Config, ProviderConfig, QueueConfig, Secret
@@ -23,28 +24,23 @@ from a3s_code.plugin import (
     BashSandbox,
     ConfirmationPolicy,
     Decision,
-    Effects,
     HookResult,
     HttpClient,
     HttpRequest,
     Isolation,
     LlmClient,
     ModelRequest,
-    Outcome,
     Verdict,
 )
 from a3s_code.queue.lane_queue import LaneQueue
 from a3s_code.resilience import RetryPolicy, SystemClock
 from a3s_code.testing import (
-    AllowAll,
     FakeTool,
-    ListHookExecutor,
     PlainSecurityProvider,
     RulePermissionChecker,
     ScriptedClient,
     ScriptedConfirmation,
 )
-from a3s_code_testing.running import run
 
 Bench = Callable[..., Any]  # the fixture's class lives in conftest.py
 
@@ -380,6 +376,12 @@ class Http(HttpClient):
         if self.how == "no-client":
             return None
         return self
+
+    def mcp(self, origin: str) -> Any:
+        return self.provider(origin)
+
+    def public_web(self) -> Any:
+        return self.provider("")
 
     @asynccontextmanager
     async def send(self, _request: HttpRequest) -> AsyncIterator[Any]:

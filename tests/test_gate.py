@@ -1,11 +1,11 @@
 """The gate: what a call passes before it runs, in which order, and what makes it be judged again."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from a3s_code_testing.running import run
 
 from a3s_code.errors import ToolError, ToolErrorKind
 from a3s_code.events import ConfirmationReceived, ConfirmationRequired, PermissionDenied, ToolStart, Warned
@@ -39,7 +39,6 @@ from a3s_code.testing import (
     WordSecurityProvider,
     call,
 )
-from a3s_code_testing.running import run
 
 Bench = Callable[..., Any]  # the fixture's class lives in conftest.py
 
@@ -248,7 +247,9 @@ def test_a_person_sees_redacted_arguments_and_the_tool_gets_the_real_ones(bench:
     run(made.call("say", text="the word is hunter2"))
     assert confirmation.requests[0].arguments == {"text": "the word is [REDACTED]"}
     assert one.calls == [{"text": "the word is hunter2"}]
-    assert "hunter2" not in repr([event for event in made.events if isinstance(event, ConfirmationRequired | ToolStart)])
+    assert "hunter2" not in repr(
+        [event for event in made.events if isinstance(event, ConfirmationRequired | ToolStart)]
+    )
 
 
 # Direct calls
@@ -365,7 +366,7 @@ def test_a_policy_that_never_stops_changing_ends_in_a_refusal(bench: Bench) -> N
     class Restless(Policy):
         count = 0
 
-        @property  # type: ignore[override] # a version that is new each time
+        @property
         def version(self) -> str:
             self.count += 1
             return str(self.count)
@@ -412,7 +413,11 @@ def test_a_link_that_is_swapped_within_the_workspace_is_judged_again(bench: Benc
     one = FakeTool("look", targets=lambda args: [PathTarget(str(args["path"]))])
     confirmation = ScriptedConfirmation(answer, False)
     run(bench(one, permission=checker, confirmation=confirmation).call("look", path="a.py"))
-    assert [os.path.basename(request.targets[0].path) for request in checker.requests] == ["a.py", "b.py"]
+    root = workspace.resolve()
+    assert [request.targets for request in checker.requests] == [
+        (PathTarget(str(root / "a.py")),),
+        (PathTarget(str(root / "b.py")),),
+    ]
     assert one.calls == []
 
 

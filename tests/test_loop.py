@@ -6,20 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from a3s_code_testing.running import run
 
 from a3s_code.agent import AsyncAgent
-from a3s_code.config import Config, ModelLimit, ModelConfig, ProviderConfig
+from a3s_code.config import Config, ModelConfig, ModelLimit, ProviderConfig, QueueConfig
 from a3s_code.errors import ModelError, ModelErrorKind, SessionError, ToolErrorKind
-from a3s_code.events import AgentEnd, ContextCompacted, Event, TextRetracted, ToolEnd, Warned
-from a3s_code.messages import Message, Role, StopReason, ToolCall, assistant
+from a3s_code.events import AgentEnd, ContextCompacted, Event, Warned
+from a3s_code.messages import Message, Role, StopReason, ToolCall
 from a3s_code.model import Model, ModelSettings
 from a3s_code.options import SessionOptions
 from a3s_code.plugin import Effects, Journal, JsonObject, LlmClient, ModelRequest, TextPart, ToolUse, Usage, user
 from a3s_code.queue.lane_queue import LaneQueue
-from a3s_code.config import QueueConfig
 from a3s_code.resilience import RetryPolicy, SystemClock
 from a3s_code.testing import DictSessionStore, FakeTool, Hold, ScriptedClient, Turn, call, last_result
-from a3s_code_testing.running import run
 
 TEXTS_THAT_END = (
     "Let me know if you need more.",
@@ -69,7 +68,9 @@ def unreadable(name: str = "read") -> ToolCall:
 
 
 def test_a_run_ends_after_the_rounds_it_may_take_with_what_there_is(sent: Sent) -> None:
-    llm = ScriptedClient(*(Turn(text=f"round {n}", calls=[call("read", file_path="a.py", offset=n)]) for n in range(1, 9)))
+    llm = ScriptedClient(
+        *(Turn(text=f"round {n}", calls=[call("read", file_path="a.py", offset=n)]) for n in range(1, 9))
+    )
     result, history = sent(llm, max_tool_rounds=3)
     assert (result.stop_reason, result.text, result.tool_calls_count) == ("max_tool_rounds", "round 3", 3)
     assert len(llm.requests) == 3
@@ -198,7 +199,9 @@ def test_a_change_waits_for_the_reads_before_it_and_the_reads_after_wait_for_it(
 
 
 def test_refused_and_unknown_calls_among_others_each_have_their_result(sent: Sent) -> None:
-    llm = ScriptedClient([call("nope"), call("read", file_path="a.py"), unreadable(), call("read", path="a.py")], "done")
+    llm = ScriptedClient(
+        [call("nope"), call("read", file_path="a.py"), unreadable(), call("read", path="a.py")], "done"
+    )
     _, history = sent(llm)
     assert [result.kind for result in history[2].tool_results] == [
         "not_found",
@@ -206,6 +209,14 @@ def test_refused_and_unknown_calls_among_others_each_have_their_result(sent: Sen
         "invalid_argument",
         "invalid_argument",
     ]
+
+
+def test_two_calls_with_one_id_get_a_result_each(sent: Sent) -> None:
+    twins = [ToolCall(id="x", name=name, arguments={"path": "."}) for name in ("ls", "look")]
+    llm = ScriptedClient(twins, "done")
+    _, history = sent(llm, tools=[FakeTool("look", "seen")])
+    assert [result.name for result in history[2].tool_results] == ["ls", "look"]
+    assert len({result.call_id for result in history[2].tool_results}) == 2
 
 
 def test_a_tool_that_takes_too_long_is_told_to_the_model_and_the_run_goes_on(sent: Sent) -> None:
@@ -223,7 +234,7 @@ def test_a_tool_that_takes_too_long_is_told_to_the_model_and_the_run_goes_on(sen
 
 
 def test_a_client_that_falls_silent_is_given_up_after_the_idle_time_and_asked_again() -> None:
-    class Silent(LlmClient):
+    class Silent(ScriptedClient):
         asked = 0
 
         async def stream(self, request: ModelRequest) -> Any:
@@ -249,7 +260,7 @@ def test_a_client_that_falls_silent_is_given_up_after_the_idle_time_and_asked_ag
 
 
 def test_a_client_that_ends_without_a_reply_is_no_answer(sent: Sent) -> None:
-    class Short(LlmClient):
+    class Short(ScriptedClient):
         async def stream(self, request: ModelRequest) -> Any:
             yield TextPart("The answer is")
 
@@ -300,7 +311,9 @@ def test_cancelling_ends_a_waiting_retry(config: str, workspace: Path) -> None:
 def small_window(tokens: int) -> Config:
     model = ModelConfig(id="m", limit=ModelLimit(context=tokens))
     return Config(
-        default_model="anthropic/m", storage_backend="memory", providers=(ProviderConfig(name="anthropic", models=(model,)),)
+        default_model="anthropic/m",
+        storage_backend="memory",
+        providers=(ProviderConfig(name="anthropic", models=(model,)),),
     )
 
 
@@ -366,9 +379,11 @@ def test_a_summary_that_fails_changes_nothing_and_is_told(workspace: Path) -> No
     llm = ScriptedClient(*[round] * 30)
 
     async def main() -> list[Event]:
-        async with AsyncAgent(small_window(16_000)) as agent:
-            async with agent.session(workspace, llm_client=llm).stream("read") as events:
-                return [event async for event in events]
+        async with (
+            AsyncAgent(small_window(16_000)) as agent,
+            agent.session(workspace, llm_client=llm).stream("read") as events,
+        ):
+            return [event async for event in events]
 
     seen = run(main())
     assert any(isinstance(event, Warned) and "could not be compacted" in event.text for event in seen)
@@ -386,7 +401,9 @@ def test_compacting_by_command_keeps_the_conversation_valid(config: str, workspa
             for n in range(4):
                 await session.send(f"prompt {n} " + "y" * 4_000)
             before = len(await session.history())
-            assert "Nothing to compact" in (await session.send("/compact")).text or len(await session.history()) < before
+            assert (
+                "Nothing to compact" in (await session.send("/compact")).text or len(await session.history()) < before
+            )
             check_history(await session.history())
             await session.send("and now")
             check_history(await session.history())

@@ -11,9 +11,9 @@ from contextlib import suppress
 from attrs import field, frozen
 
 from a3s_code.cli.arguments import ExitCode
+from a3s_code.cli.layout import table
 from a3s_code.cli.setup import Found
 from a3s_code.cli.states import State, missing, state
-from a3s_code.cli.table import table
 from a3s_code.messages import JsonObject
 from a3s_code.plugins import Offer, Selection, scan
 

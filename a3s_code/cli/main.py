@@ -72,20 +72,26 @@ def _other(options: Options) -> int:
 
 def _told(error: Exception, *, is_debug: bool) -> ExitCode:
     """Says what went wrong on standard error; the exit code for it."""
+    from a3s_code.cli.layout import plain_text
+
     if is_debug:
         traceback.print_exception(error)
     if not isinstance(error, A3SCodeError):
         hint = "" if is_debug else "; run with --debug and report it"
         text = " ".join(f"{type(error).__name__}: {error}".split())
-        print(f"a3s-code: internal error: {text}{hint}", file=sys.stderr)
+        print(plain_text(f"a3s-code: internal error: {text}{hint}"), file=sys.stderr)
         return ExitCode.INTERNAL
-    print(f"a3s-code: {error}", file=sys.stderr)
+    print(plain_text(f"a3s-code: {error}"), file=sys.stderr)
     is_usage = isinstance(error, UsageError | ConfigError | PluginError | PromptError | SessionNotFoundError)
     return ExitCode.USAGE if is_usage else ExitCode.FAILED
 
 
 def _accept_any_text() -> None:
-    """Characters that the terminal's encoding lacks are replaced instead of ending the run."""
+    """Characters that the terminal's encoding lacks are replaced, and a closed stream is an empty one."""
+    sys.stdin, sys.stdout, sys.stderr = (
+        stream if stream is not None else open(os.devnull, mode)  # noqa: PTH123, SIM115 # open until the process ends
+        for stream, mode in ((sys.stdin, "r"), (sys.stdout, "w"), (sys.stderr, "w"))
+    )
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 from a3s_code.cli.arguments import ExitCode, Options, UsageError
+from a3s_code.cli.layout import table
 from a3s_code.cli.setup import Found, load_if_possible
 from a3s_code.cli.states import missing, state
-from a3s_code.cli.table import table
 from a3s_code.hookspecs import POINTS
 from a3s_code.plugins import Catalogue, Offer, Selection, scan
 

@@ -2,11 +2,11 @@
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from a3s_code.cli.arguments import ExitCode, Options, UsageError
-from a3s_code.cli.setup import load_config, opened_session
+from a3s_code.cli.setup import Opened, opened_session
 from a3s_code.cli.terminal import Terminal, installed, is_interactive, terminal
 from a3s_code.errors import ModelError, PromptError
 from a3s_code.events import AgentEnd, Error, Event
@@ -28,12 +28,12 @@ def send(options: Options, prompt: str) -> int:
     prompt = read_prompt(prompt)
     screen = terminal()
     refusals = Refusals()
-    with opened_session(options, screen.confirm if is_interactive() else refusals.confirm) as session:
-        hint = Hint(options, session.session_id)
+    with opened_session(options, screen.confirm if is_interactive() else refusals.confirm) as opened:
+        hint = _hint(options, opened)
         try:
-            reason = follow(session, prompt, screen)
+            reason = follow(opened.session, prompt, screen)
         except ModelError as error:
-            raise type(error)(f"{error}\n{hint}", kind=error.kind) from error
+            raise ModelError(f"{error}\n{hint}", kind=error.kind, status=error.status) from error
         refusals.tell()
     if reason in _DONE:
         return ExitCode.OK
@@ -51,15 +51,13 @@ def converse(options: Options) -> int:
         raise UsageError(
             'a conversation needs a terminal: pip install a3s-code-terminal\nor send one prompt: a3s-code "your prompt"'
         )
-    with opened_session(options, repl.confirm) as session:
-        config = load_config(options).config
-        model = options.model or config.default_model
-        print(f"{model} in {session.workspace}; /help lists commands, /exit leaves")
-        watched = _Watched(session)
-        code = repl(watched)  # type: ignore[arg-type] # it has the part of a session that a conversation needs
-        hint = Hint(options, session.session_id)
+    with opened_session(options, repl.confirm) as opened:
+        what = f"session {options.resume}" if options.resume else options.model or opened.config.default_model
+        print(f"{what} in {opened.session.workspace}; /help lists commands, /exit leaves")
+        watched = _Watched(opened.session)
+        code = repl(watched)
     if watched.was_used:
-        _say(str(hint))
+        _say(_hint(options, opened))
     return code
 
 
@@ -127,16 +125,12 @@ class Refusals:
             )
 
 
-class Hint:
-    """How to go on with a session."""
-
-    def __init__(self, options: Options, session_id: str) -> None:
-        words = ["a3s-code", *(("-c", options.config) if options.config else ()), "--resume", session_id]
-        is_kept = load_config(options).config.storage_backend != "memory"
-        self._text = f"To go on: {shlex.join(words)}" if is_kept else 'Nothing was saved (storage_backend = "memory")'
-
-    def __str__(self) -> str:
-        return self._text
+def _hint(options: Options, opened: Opened) -> str:
+    """How to go on with the session."""
+    if opened.config.storage_backend == "memory":
+        return 'Nothing was saved (storage_backend = "memory")'
+    config = ("-c", options.config) if options.config else ()
+    return f"To go on: {shlex.join(['a3s-code', *config, '--resume', opened.session.session_id])}"
 
 
 class _Watched:
@@ -146,7 +140,7 @@ class _Watched:
         self._session = session
         self.was_used = False
 
-    def stream(self, prompt: str) -> "AbstractContextManager[Iterator[Event]]":
+    def stream(self, prompt: str) -> "AbstractContextManager[Iterable[Event]]":
         self.was_used = True
         return self._session.stream(prompt)
 

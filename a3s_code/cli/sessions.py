@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from a3s_code.blocks import PluginSettings
 from a3s_code.cli.arguments import ExitCode, Options
+from a3s_code.cli.layout import table
 from a3s_code.cli.setup import NO_CONFIG, load_if_possible
-from a3s_code.cli.table import table
 from a3s_code.config import LoadedConfig
 from a3s_code.errors import SessionNotFoundError
 from a3s_code.extensions import Extensions

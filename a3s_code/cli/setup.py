@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from a3s_code import AgentSession
     from a3s_code.points.confirmation import Answerer
 
-__all__ = ["KEY_VARIABLES", "Found", "check_key", "config_path", "load_config", "load_if_possible", "opened_session"]
+__all__ = [
+    "KEY_VARIABLES",
+    "NO_CONFIG",
+    "Found",
+    "Opened",
+    "check_key",
+    "config_path",
+    "load_config",
+    "load_if_possible",
+    "opened_session",
+]
 
 PATIENCE_MS = 600_000
 """How long a question waits for the person at the terminal, who may be reading the diff."""
@@ -33,6 +43,14 @@ class Found:
     def config(self) -> Config:
         """The configuration; without one, one that only has defaults."""
         return self.loaded.config if self.loaded is not None else NO_CONFIG
+
+
+@frozen
+class Opened:
+    """A session and the configuration it was made of."""
+
+    session: "AgentSession"
+    config: Config
 
 
 NO_CONFIG = Config(default_model="none/none", providers=(ProviderConfig(name="none"),))
@@ -64,7 +82,7 @@ def load_if_possible(options: Options) -> Found:
 
 
 @contextmanager
-def opened_session(options: Options, answerer: "Answerer") -> Iterator["AgentSession"]:
+def opened_session(options: Options, answerer: "Answerer") -> Iterator["Opened"]:
     """A new session, or the saved one that the options name; closed with its agent at the end.
 
     Args:
@@ -94,7 +112,7 @@ def opened_session(options: Options, answerer: "Answerer") -> Iterator["AgentSes
             session = agent.resume_session(options.resume, chosen, workspace=options.workspace)
         else:
             session = agent.session(options.workspace or ".", chosen)
-        yield session
+        yield Opened(session, loaded.config)
 
 
 KEY_VARIABLES = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}

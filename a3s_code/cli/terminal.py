@@ -3,10 +3,14 @@
 import asyncio
 import os
 import sys
-from typing import TYPE_CHECKING, Protocol, TextIO, runtime_checkable
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import Protocol, TextIO, runtime_checkable
 
 from a3s_code import Answer, ConfirmationRequest
+from a3s_code.cli.layout import plain_text
 from a3s_code.cli.verbs import CONVERSATION
+from a3s_code.errors import PluginError
 from a3s_code.events import (
     AgentEnd,
     CommandOutput,
@@ -21,10 +25,7 @@ from a3s_code.events import (
 )
 from a3s_code.plugins import scan
 
-if TYPE_CHECKING:
-    from a3s_code import AgentSession
-
-__all__ = ["Conversing", "PlainTerminal", "Terminal", "installed", "is_interactive", "plain_text", "terminal"]
+__all__ = ["Conversing", "PlainTerminal", "Streaming", "Terminal", "installed", "is_interactive", "terminal"]
 
 
 class Terminal(Protocol):
@@ -35,11 +36,19 @@ class Terminal(Protocol):
     async def confirm(self, request: ConfirmationRequest) -> "Answer | bool": ...
 
 
+class Streaming(Protocol):
+    """The part of a session that a conversation needs; leaving the stream's block cancels what still runs."""
+
+    def stream(self, prompt: str, /) -> AbstractContextManager[Iterable[Event]]: ...
+
+    def cancel(self) -> bool: ...
+
+
 @runtime_checkable
 class Conversing(Terminal, Protocol):
     """A terminal that can also hold a conversation: what the entry `repl` of the registry `a3s_code.cli` is."""
 
-    def __call__(self, session: "AgentSession", /) -> int: ...
+    def __call__(self, session: "Streaming", /) -> int: ...
 
 
 def installed() -> Conversing | None:
@@ -52,7 +61,9 @@ def installed() -> Conversing | None:
     if offer is None or not offer.origin.is_official:
         return None
     found = offer.load()
-    return found if isinstance(found, Conversing) else None
+    if not isinstance(found, Conversing):
+        raise PluginError(f"{offer.id} of {offer.origin} is no terminal; upgrade {offer.origin.distribution}")
+    return found
 
 
 def terminal() -> Terminal:
@@ -119,14 +130,8 @@ class PlainTerminal:
             self._in_line = not text.endswith("\n")
 
 
-def plain_text(text: str) -> str:
-    """The text without characters that could steer a terminal."""
-    return "".join(char if char in "\n\t" or char.isprintable() else "\ufffd" for char in text)
-
-
-def _first(values: object) -> str:
+def _first(values: Iterable[object]) -> str:
     """The first argument that is a text, on one short line."""
-    assert hasattr(values, "__iter__")
     text = next((value for value in values if isinstance(value, str)), "")
     text = " ".join(text.split())
     return text if len(text) <= 100 else text[:99] + "…"

@@ -61,6 +61,7 @@ class Renderer:
                 self._line(f"{number}/{total} {text}", Style.BOLD)
             case CommandOutput(text=text):
                 self._line(text)
+                self._has_text = True  # agent_end says the same once more
             case ContextCompacted(before_messages=before, after_messages=after):
                 self._line(f"… history shortened from {before} to {after} messages", Style.DIM)
             case Warned(text=text):

@@ -1,9 +1,9 @@
-"""Columns of text."""
+"""Text for a terminal: columns, and nothing that could steer it."""
 
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["table"]
+__all__ = ["plain_text", "table"]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -25,3 +25,8 @@ def _width(cell: str) -> int:
     return sum(
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in cell
     )
+
+
+def plain_text(text: str) -> str:
+    """The text without characters that could steer a terminal."""
+    return "".join(char if char in "\n\t" or char.isprintable() else "\ufffd" for char in text)

@@ -1,0 +1,77 @@
+"""Replies: what a client gave, made fit for a history that every provider takes and every journal keeps."""
+
+from collections.abc import Mapping
+
+import orjson
+from attrs import evolve, fields
+
+from a3s_code.errors import ModelError, ModelErrorKind
+from a3s_code.messages import Block, Message, Reasoning, Text, ToolCall
+from a3s_code.points.llm import Reply
+from a3s_code.usage import Usage
+
+__all__ = ["fit"]
+
+
+def fit(reply: Reply) -> Reply:
+    """The reply with valid text, arguments that are JSON, and ids that pair one call with one result.
+
+    Raises:
+        ModelError: It is no reply at all.
+    """
+    if not isinstance(reply.message, Message) or not _counts(reply.usage):
+        raise ModelError("the model's client gave a reply that is none", kind=ModelErrorKind.PROTOCOL)
+    blocks: list[Block] = []
+    seen: set[str] = set()
+    for block in reply.message.blocks:
+        made = _fit_block(block)
+        if isinstance(made, ToolCall):
+            made = evolve(made, id=_unique(made.id, seen))
+        blocks.append(made)
+    if tuple(blocks) == reply.message.blocks:  # nearly always: the message keeps its wire form
+        return reply
+    return evolve(reply, message=Message(reply.message.role, tuple(blocks)))
+
+
+def _counts(usage: object) -> bool:
+    return isinstance(usage, Usage) and all(
+        isinstance(count := getattr(usage, one.name), int) and 0 <= count < 2**53 for one in fields(Usage)
+    )
+
+
+def _fit_block(block: Block) -> Block:
+    match block:
+        case Text(text):
+            return Text(_valid(text))
+        case Reasoning(text, signature, redacted):
+            return Reasoning(_valid(text), signature, redacted)
+        case ToolCall(parse_error=None, arguments=arguments):
+            problem = _problem(arguments)
+            return block if problem is None else evolve(block, arguments={}, parse_error=problem, raw="")
+        case _:
+            return block
+
+
+def _problem(arguments: object) -> str | None:
+    """Why the arguments cannot be kept, or None. Lone halves of characters, numbers beyond 64 bits, deep nesting."""
+    if not isinstance(arguments, Mapping):
+        return "they are no JSON object"
+    try:
+        orjson.dumps(dict(arguments))
+    except (TypeError, ValueError, RecursionError) as error:
+        return str(error)
+    return None
+
+
+def _unique(id: str, seen: set[str]) -> str:
+    name = _valid(id) or "call"
+    number = 1
+    while name in seen:
+        number += 1
+        name = f"{id or 'call'}_{number}"
+    seen.add(name)
+    return name
+
+
+def _valid(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
