@@ -272,9 +272,9 @@ async def _off_loop(offer: Offer, function: Callable[..., T], *args: object) -> 
 
 
 async def _close(value: object) -> None:
-    close = getattr(value, "aclose", None) or getattr(value, "close", None)
-    if close is None:
-        return
-    result = close()
-    if isinstance(result, Awaitable):
-        await result
+    """Awaits `aclose`, or runs a plain `close` in a worker thread, where it can be abandoned at the deadline."""
+    close, plain = getattr(value, "aclose", None), getattr(value, "close", None)
+    if close is not None:
+        await close()
+    elif plain is not None:
+        await in_thread(plain)

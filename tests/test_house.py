@@ -80,9 +80,7 @@ def test_dependencies_form_no_cycle_and_never_go_from_agent_to_session():
                 assert needed not in ("llm_client", "embedding_provider")
     order: list[str] = []
     while len(order) < len(POINTS):
-        ready = [
-            name for name, point in POINTS.items() if name not in order and set(dependencies(point)) <= set(order)
-        ]
+        ready = [name for name, point in POINTS.items() if name not in order and set(dependencies(point)) <= set(order)]
         assert ready, f"a cycle among {set(POINTS) - set(order)}"
         order += ready
 

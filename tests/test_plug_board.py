@@ -914,6 +914,30 @@ def test_everything_is_closed_last_opened_first_and_all_errors_are_collected(mon
     run(main())
 
 
+def test_a_plain_close_that_hangs_is_abandoned_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("a3s_code.extensions.CLOSE_DEADLINE_S", 0.05)
+    release = threading.Event()
+
+    class Stuck(FakeTool):
+        def close(self) -> None:
+            release.wait(30)
+
+    @hookimpl
+    def a3s_code_tool() -> Tool:
+        return Stuck("stuck")
+
+    async def main() -> None:
+        board = extensions(offer("tool", "stuck", a3s_code_tool))
+        await board.tool.get()
+        (error,) = await board.aclose()
+        assert "tool:stuck failed to close: TimeoutError" in error
+
+    try:
+        run(main())
+    finally:
+        release.set()
+
+
 def test_after_closing_nothing_is_opened_any_more() -> None:
     @hookimpl
     def a3s_code_vector_store() -> VectorStore:

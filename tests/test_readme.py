@@ -1,4 +1,5 @@
-"""Every block of Python and HCL in README.md, docs/ and the READMEs of the distributions runs, against a model server on loopback.
+"""Every block of Python and HCL in README.md, docs/ and the READMEs of the distributions runs, against a model server
+on loopback.
 
 The blocks of a page share a folder and their names, as they would in the hands of a reader. A comment above a block
 says what the page does not show:

@@ -28,8 +28,9 @@ providers {{
 
 @pytest.mark.parametrize("provider", sorted(CLIENTS) or ["none"])
 def test_a_prompt_reads_a_file_and_answers(provider, tmp_path):
-    from a3s_code import AsyncAgent
     from a3s_code_testing.loopback import Call, LoopbackServer, Say
+
+    from a3s_code import AsyncAgent
 
     (tmp_path / "a.txt").write_text("forty-two\n")
 

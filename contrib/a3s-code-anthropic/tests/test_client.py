@@ -283,7 +283,7 @@ def test_cancelling_closes_the_connection():
             async for _ in client.stream(HELLO):
                 started.set()
 
-        task = asyncio.create_task(listen())
+        task = asyncio.create_task(listen())  # noqa: TID251 # awaited below
         await started.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

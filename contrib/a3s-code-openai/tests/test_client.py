@@ -353,7 +353,7 @@ def test_cancelling_closes_the_connection():
                 async for _ in client.stream(asking()):
                     begun.set()
 
-            reading = asyncio.ensure_future(read())
+            reading = asyncio.ensure_future(read())  # noqa: TID251 # awaited below
             await begun.wait()
             reading.cancel()
             with pytest.raises(asyncio.CancelledError):

@@ -100,7 +100,7 @@ def test_when_cancelled_the_whole_tree_is_gone(folder: Path, name: str):
     async def cancelled() -> None:
         started = asyncio.Event()
         text = "echo before; " + ENDLESS[name].replace("1{n}", word)
-        run = asyncio.ensure_future(LocalBashExecutor().run(command(text, folder), lambda _: started.set()))
+        run = asyncio.ensure_future(LocalBashExecutor().run(command(text, folder), lambda _: started.set()))  # noqa: TID251 # awaited below
         await started.wait()
         run.cancel()
         with pytest.raises(asyncio.CancelledError):
