@@ -179,7 +179,14 @@ async def compose(
             settings=_loop_settings(options, config),
             model_name=lambda: model.choice.name,
         )
-        planned = PlannedRun(loop=loop, planner=extensions.planner.get, model=model, tools=tools.names(), emit=emit)
+        planned = PlannedRun(
+            loop=loop,
+            planner=extensions.planner.get,
+            model=model,
+            tools=tools.names(),
+            cleaner=cleaner,
+            emit=emit,
+        )
         runner = Runner(
             transcript=transcript,
             loop=loop,

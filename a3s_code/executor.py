@@ -20,6 +20,7 @@ from a3s_code.queue.lane_queue import LaneQueue
 from a3s_code.records import ToolIntended, ToolSettled
 from a3s_code.redaction import Cleaner, DeltaCleaner
 from a3s_code.schemas import Schema
+from a3s_code.threads import is_being_cancelled
 from a3s_code.transcript import Transcript
 
 __all__ = ["ExecutorSettings", "ToolBox", "ToolExecutor"]
@@ -151,7 +152,7 @@ class ToolExecutor:
         if repeated is not None:  # not counted as an answer of its own: the same call stays refused until another comes
             await transcript.add(ToolSettled(result=_refused(call, repeated)), durable=False)
             return None
-        verdict = self._parse_refusal(call) or await self._verdict(call, "model")
+        verdict = await self._parse_refusal(call) or await self._verdict(call, "model")
         if isinstance(verdict, Passed):
             return verdict
         if verdict.kind is ToolErrorKind.DENIED:
@@ -206,7 +207,7 @@ class ToolExecutor:
             except TimeoutError:
                 return _failed(passed.call, f"Tool '{passed.call.name}' timed out", ToolErrorKind.TIMEOUT)
             except asyncio.CancelledError:
-                if _is_being_cancelled():
+                if is_being_cancelled():
                     raise
                 return _failed(passed.call, f"{passed.call.name} failed: it cancelled itself; its effects are unknown")
             except (Exception, SystemExit) as error:  # noqa: BLE001 # a stranger's tool may raise anything
@@ -262,7 +263,7 @@ class ToolExecutor:
             get_log().warning("post_tool_use hooks failed", error=type(error).__name__)
             return None
         except asyncio.CancelledError:
-            if _is_being_cancelled():
+            if is_being_cancelled():
                 raise
             return None
         if not isinstance(answer, HookResult) or not isinstance(answer.payload, Mapping):
@@ -278,10 +279,11 @@ class ToolExecutor:
         await transcript.add(ToolSettled(result=result, origin=origin), durable=False)
         return result
 
-    def _parse_refusal(self, call: ToolCall) -> Refusal | None:
+    async def _parse_refusal(self, call: ToolCall) -> Refusal | None:
         if call.parse_error is None:
             return None
-        text = f"the arguments of {call.name} are not a JSON object ({call.parse_error}); send the call again, complete"
+        error = await self.cleaner.clean(call.parse_error)  # it may quote the arguments
+        text = f"the arguments of {call.name} are not a JSON object ({error}); send the call again, complete"
         return Refusal(text, ToolErrorKind.INVALID_ARGUMENT)
 
     def _repeat_refusal(self, call: ToolCall) -> Refusal | None:
@@ -356,12 +358,6 @@ class _Use:
                 delta += more
             await self._cleaner.feed(delta)
         await self._cleaner.end()
-
-
-def _is_being_cancelled() -> bool:
-    """Whether somebody cancelled this task, as opposed to a CancelledError that a tool brought about by itself."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _refused(call: ToolCall, refusal: Refusal) -> ToolResult:

@@ -9,7 +9,7 @@ from attrs import frozen
 from a3s_code.errors import PluginError
 from a3s_code.hookspecs import POINTS, Arity, Point, Scope
 from a3s_code.logs import get_log
-from a3s_code.plugins import Factory, Offer, Selection, check_filling
+from a3s_code.plugins import Factory, Offer, Selection, check_filling, dependencies
 from a3s_code.points.confirmation import ConfirmationProvider
 from a3s_code.points.context import ContextProvider
 from a3s_code.points.embedding import EmbeddingProvider
@@ -184,12 +184,13 @@ class Extensions:
     # Making slots
 
     def _shared(self, name: str) -> bool:
-        """Whether the agent's slot is used: agent scope, and neither passed nor selected anew for this session."""
+        """Whether the slot is the agent's: neither it nor what it needs is another in this session."""
         return (
             self._agent is not None
             and POINTS[name].scope is Scope.AGENT
             and name not in self._overrides
             and not any(offer.group == name for offer in self.selection.from_code)
+            and all(self._shared(needed) for needed in dependencies(POINTS[name]))
         )
 
     def _slot(self, name: str) -> Slot[T]:

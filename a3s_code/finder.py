@@ -6,7 +6,6 @@ from xml.sax.saxutils import escape, quoteattr
 
 from attrs import frozen
 
-from a3s_code.errors import A3SCodeError
 from a3s_code.events import ContextResolved, ContextResolving, Event, MemoriesSearched, MemoryRecalled, Warned
 from a3s_code.points.context import ContextItem, ContextProvider, ContextQuery, ContextResult
 from a3s_code.points.memory import MemoryItem, MemoryStore
@@ -43,7 +42,7 @@ class Finder:
     session_id: str
 
     async def find(self, prompt: str) -> Found:
-        """What helps with *prompt*; a provider that fails is left out with a warning."""
+        """What helps with *prompt*; a provider or a memory that fails is left out with a warning."""
         events: list[Event] = []
         blocks = [*await self._recalled(prompt, events), *await self._context(prompt, events)]
         if not blocks:
@@ -81,6 +80,7 @@ class Finder:
             problem = f"did not answer within {DEADLINE_S:g} s"
         except (Exception, SystemExit) as error:  # noqa: BLE001 # foreign code: it is left out of this prompt
             problem = f"failed: {type(error).__name__}: {error}"
+        problem = await self.cleaner.clean(problem)
         events.append(Warned(f"the context provider {provider.name} {problem}; it was left out"))
         return ContextResult(provider=provider.name)
 
@@ -91,8 +91,9 @@ class Finder:
                 return []
             async with asyncio.timeout(DEADLINE_S):
                 items = await store.search(prompt, RECALLED_AT_MOST)
-        except (A3SCodeError, TimeoutError, OSError) as error:
-            events.append(Warned(f"the memory could not be searched: {error}"))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 # foreign code: this prompt does without it
+            problem = await self.cleaner.clean(str(error) or type(error).__name__)
+            events.append(Warned(f"the memory could not be searched: {problem}"))
             return []
         events.append(MemoriesSearched(prompt, len(items)))
         events.extend(MemoryRecalled(item.id, item.content, item.importance) for item in items)

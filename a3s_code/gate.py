@@ -24,8 +24,9 @@ from a3s_code.points.permission import Decision, PermissionChecker, PermissionRe
 from a3s_code.points.session_command import Permit
 from a3s_code.points.tools import CommandTarget, OtherTarget, PathTarget, Target, ToolSpec, UrlTarget, Workspace
 from a3s_code.redaction import Cleaner
+from a3s_code.replies import problem_of
 from a3s_code.schemas import Schema
-from a3s_code.threads import in_thread
+from a3s_code.threads import in_thread, is_being_cancelled
 
 __all__ = ["Gate", "GatePoints", "GateSettings", "Passed", "Refusal", "call_hash"]
 
@@ -109,6 +110,9 @@ class Gate:
         """Whether the call may run. A change of its arguments starts again at the schema, at most three times."""
         approved: JsonObject | None = None  # arguments that a person wrote need no second question
         for _ in range(REWRITES_AT_MOST + 1):
+            if (problem := problem_of(call.arguments)) is not None:  # of a hook, a person or the host: replies are fit
+                text = f"{call.name} did not run: its arguments cannot be kept ({problem})"
+                return Refusal(text, ToolErrorKind.INVALID_ARGUMENT)
             if not schema.is_certainly_valid(call.arguments) and (refusal := await self._faults(call, schema)):
                 return refusal
             targets = self._targets(call, spec)
@@ -181,6 +185,10 @@ class Gate:
             return Refusal(f"{call.name} was blocked: its hooks did not answer in time")
         except (Exception, SystemExit) as error:  # noqa: BLE001 # foreign code; a gating hook that fails blocks
             return Refusal(f"{call.name} was blocked: its hooks failed ({type(error).__name__}: {error})")
+        except asyncio.CancelledError:
+            if is_being_cancelled():
+                raise
+            return Refusal(f"{call.name} was blocked: its hooks cancelled themselves")
         if not isinstance(result, HookResult) or not isinstance(result.payload, Mapping):
             return Refusal(f"{call.name} was blocked: the hook executor answered {type(result).__name__}")
         if result.blocked is not None:
@@ -259,8 +267,14 @@ class Gate:
             return Refusal(f"the question about {name} was not answered in time; do not retry it, tell the user")
         except (Exception, SystemExit) as error:  # noqa: BLE001 # foreign code
             return Refusal(f"nobody could be asked about {name}: {type(error).__name__}: {error}")
+        except asyncio.CancelledError:
+            if is_being_cancelled():
+                raise
+            return Refusal(f"nobody could be asked about {name}: the question cancelled itself")
         if not isinstance(answer, Answer) or not isinstance(answer.outcome, Outcome):
             return Refusal(f"the confirmation provider answered {type(answer).__name__}; {name} did not run")
+        if answer.reason is not None:
+            answer = evolve(answer, reason=await self._cleaner.clean(str(answer.reason)))
         return self._judged(call, answer)
 
     def _judged(self, call: ToolCall, answer: Answer) -> Answer | Refusal:

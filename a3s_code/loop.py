@@ -10,7 +10,6 @@ from a3s_code.messages import StopReason, user
 from a3s_code.points.llm import ModelRequest, Reply
 from a3s_code.prompts import CONTINUE
 from a3s_code.records import Prompted, Replied
-from a3s_code.replies import fit
 from a3s_code.request import RequestBuilder
 from a3s_code.transcript import Transcript
 from a3s_code.usage import Usage
@@ -66,7 +65,7 @@ class AgentLoop:
         """
         usage, calls, continued, unreadable, reply = Usage(), 0, 0, 0, None
         for turn in range(first_turn, first_turn + self.settings.max_rounds):
-            reply = fit(await self.ask(await self.request.build(transcript), turn))
+            reply = await self.ask(await self.request.build(transcript), turn)
             await transcript.add(self._replied(reply, turn), durable=False)
             usage += reply.usage
             if reply.message.tool_calls:

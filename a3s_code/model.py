@@ -12,11 +12,12 @@ from typing import Protocol
 from attrs import evolve, frozen
 
 from a3s_code.config import Config, ModelConfig, ProviderConfig
-from a3s_code.errors import ConfigError, ModelError, ModelErrorKind
+from a3s_code.errors import ConfigError, ModelError, ModelErrorKind, ToolError
 from a3s_code.lanes import Lane
 from a3s_code.messages import user
 from a3s_code.points.llm import LlmClient, ModelRequest, ReasoningPart, Reply, TextPart, ToolCallPart
 from a3s_code.queue.lane_queue import LaneQueue
+from a3s_code.replies import fit
 from a3s_code.resilience import CircuitBreaker, Clock, RetryPolicy, retrying
 
 __all__ = ["Model", "ModelChoice", "ModelSettings", "PartSink", "choose"]
@@ -175,6 +176,18 @@ class _Attempts:
             await self._sink.retract(str(error))
 
     async def run(self) -> Reply:
+        """One attempt. Whatever a client raises is a `ModelError` from here on."""
+        try:
+            return await self._consume()
+        except ModelError:
+            raise
+        except ToolError as error:  # the HttpClient refused the address
+            raise ModelError(str(error), kind=ModelErrorKind.INVALID_REQUEST) from error
+        except (Exception, SystemExit) as error:  # a stranger's client
+            text = f"the model's client failed: {type(error).__name__}: {error}"
+            raise ModelError(text, kind=ModelErrorKind.PROTOCOL) from error
+
+    async def _consume(self) -> Reply:
         events = self._client.stream(self._request)
         reply: Reply | None = None
         try:
@@ -189,7 +202,7 @@ class _Attempts:
                         f"the model sent nothing for {self._idle_s:g} s", kind=ModelErrorKind.STALLED
                     ) from None
                 if isinstance(event, Reply):
-                    reply = event
+                    reply = fit(event)
                 elif self._sink is not None:
                     self._was_shown = True
                     await self._sink.part(event)

@@ -28,7 +28,7 @@ class Cleaner:
         self._deadline_s = deadline_s
 
     async def clean(self, text: str) -> str:
-        """The sanitised text, or a note that it is withheld when the provider fails in any way."""
+        """The sanitised text, always valid, or a note that it is withheld when the provider fails in any way."""
         if not text:
             return text
         try:
@@ -40,7 +40,7 @@ class Cleaner:
             return self._withheld(f"failed ({type(error).__name__})")
         if not isinstance(cleaned, str):
             return self._withheld(f"answered {type(cleaned).__name__} instead of text")
-        return cleaned
+        return cleaned.encode("utf-8", "replace").decode("utf-8")
 
     async def clean_json(self, value: JsonObject) -> JsonObject:
         """The same value with each of its texts sanitised."""

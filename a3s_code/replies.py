@@ -10,7 +10,10 @@ from a3s_code.messages import Block, Message, Reasoning, Text, ToolCall
 from a3s_code.points.llm import Reply
 from a3s_code.usage import Usage
 
-__all__ = ["fit"]
+__all__ = ["fit", "problem_of"]
+
+WRAPPED_AT_MOST = 20
+"""Levels that records and requests put around the arguments; orjson takes 254 in all."""
 
 
 def fit(reply: Reply) -> Reply:
@@ -45,19 +48,24 @@ def _fit_block(block: Block) -> Block:
             return Text(_valid(text))
         case Reasoning(text, signature, redacted):
             return Reasoning(_valid(text), signature, redacted)
-        case ToolCall(parse_error=None, arguments=arguments):
-            problem = _problem(arguments)
-            return block if problem is None else evolve(block, arguments={}, parse_error=problem, raw="")
+        case ToolCall(name=name, arguments=arguments, parse_error=error, raw=raw):
+            problem = problem_of(arguments) if error is None else _valid(error)
+            if problem is None:
+                return evolve(block, name=_valid(name))
+            return evolve(block, name=_valid(name), arguments={}, parse_error=problem, raw=_valid(raw))
         case _:
             return block
 
 
-def _problem(arguments: object) -> str | None:
+def problem_of(arguments: object) -> str | None:
     """Why the arguments cannot be kept, or None. Lone halves of characters, numbers beyond 64 bits, deep nesting."""
     if not isinstance(arguments, Mapping):
         return "they are no JSON object"
+    wrapped: object = dict(arguments)
+    for _ in range(WRAPPED_AT_MOST):
+        wrapped = [wrapped]
     try:
-        orjson.dumps(dict(arguments))
+        orjson.dumps(wrapped)
     except (TypeError, ValueError, RecursionError) as error:
         return str(error)
     return None

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from attrs import field, frozen
 
-from a3s_code.errors import A3SCodeError, PromptError
+from a3s_code.errors import A3SCodeError, PluginError, PromptError
 from a3s_code.events import (
     Event,
     PersistenceFailed,
@@ -26,6 +26,7 @@ from a3s_code.points.llm import ModelRequest, ReasoningPart, Reply, TextPart, To
 from a3s_code.records import Prompted, RunEnded
 from a3s_code.redaction import Cleaner, DeltaCleaner
 from a3s_code.results import Result
+from a3s_code.threads import is_being_cancelled
 from a3s_code.transcript import Transcript
 from a3s_code.usage import Usage
 from a3s_code.waves import PlannedRun
@@ -136,13 +137,18 @@ class Runner:
         Raises:
             PromptError: A hook refused the prompt; nothing was recorded.
             ModelError: The model could not be asked; what was done until then is in the history.
+            PluginError: A plugin cancelled itself though nobody had cancelled the run.
         """
         run_id = uuid4().hex
         before = self.transcript.usage
         try:
             outcome = await self._work(run_id, prompt, images)
             return await self._end(run_id, prompt, outcome)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            if not is_being_cancelled():
+                failure = PluginError(f"a plugin broke the run off: it raised {type(error).__name__} by itself")
+                await self._failed(run_id, failure, before)
+                raise failure from error
             _forget_cancellation()
             if run_id in self._ended:  # it had ended in order already
                 return self._ended[run_id]

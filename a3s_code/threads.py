@@ -1,4 +1,4 @@
-"""Running plain functions of strangers beside the event loop, under a deadline.
+"""Running functions of strangers: plain ones beside the event loop under a deadline, and telling who cancelled.
 
 The threads are daemons: a function that never returns is abandoned at its deadline and cannot keep the process alive.
 """
@@ -12,7 +12,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import TypeVar
 
-__all__ = ["in_thread"]
+__all__ = ["in_thread", "is_being_cancelled"]
 
 T = TypeVar("T")
 
@@ -32,6 +32,12 @@ class _Worker:
             if len(_Worker.idle) >= _IDLE_AT_MOST:
                 return
             _Worker.idle.append(self)
+
+
+def is_being_cancelled() -> bool:
+    """Whether somebody cancelled this task, as opposed to a CancelledError that a stranger's code raised by itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 os.register_at_fork(after_in_child=_Worker.idle.clear)

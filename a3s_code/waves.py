@@ -11,6 +11,7 @@ from a3s_code.messages import user
 from a3s_code.points.llm import TextModel
 from a3s_code.points.planning import ExecutionPlan, Planner, PlanRequest, PlanStep
 from a3s_code.records import Prompted
+from a3s_code.redaction import Cleaner
 from a3s_code.transcript import Transcript
 from a3s_code.usage import Usage
 
@@ -26,6 +27,7 @@ class PlannedRun:
         planner: Makes the plan.
         model: What the planner asks.
         tools: Names of the tools.
+        cleaner: Cleans what is shown of the plan.
         emit: Where events go.
     """
 
@@ -33,6 +35,7 @@ class PlannedRun:
     planner: Callable[[], Awaitable[Planner]]
     model: TextModel
     tools: Sequence[str]
+    cleaner: Cleaner
     emit: Callable[[Event], None]
 
     async def run(self, transcript: Transcript, run_id: str, prompt: str) -> Outcome:
@@ -43,13 +46,14 @@ class PlannedRun:
         self.emit(PlanningStart(prompt))
         plan = await self._plan(prompt)
         total = len(plan.steps)
-        self.emit(PlanningEnd(tuple(step.description for step in plan.steps), total))
+        shown = [await self.cleaner.clean(step.description) for step in plan.steps]
+        self.emit(PlanningEnd(tuple(shown), total))
         outcome = Outcome(text="", usage=Usage(), stop_reason="end_turn", tool_calls_count=0, turns=0)
         for number, step in enumerate(plan.steps, 1):
             if total > 1:
                 text = _instruction(plan, step, number)
                 await transcript.add(Prompted(run_id=run_id, message=user(text), prompt="", origin="step"))
-            self.emit(StepStart(step.id, step.description, number, total))
+            self.emit(StepStart(step.id, shown[number - 1], number, total))
             done = await self.loop.run(transcript, run_id, outcome.turns + 1)
             outcome = evolve(
                 done,
@@ -74,7 +78,7 @@ class PlannedRun:
             plan, problem = None, f"failed ({type(error).__name__}: {error})"
         if isinstance(plan, ExecutionPlan) and plan.steps:
             return plan
-        self.emit(Warned(f"the planner {problem}; the prompt runs without a plan"))
+        self.emit(Warned(f"the planner {await self.cleaner.clean(problem)}; the prompt runs without a plan"))
         return ExecutionPlan.single(prompt)
 
 

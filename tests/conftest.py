@@ -1,5 +1,6 @@
 """Fixtures of the kernel's tests: a workspace, a configuration without a network, and no traces outside the test."""
 
+import signal
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,10 @@ from a3s_code.tool_command import ToolCommands
 from a3s_code.transcript import Transcript
 from a3s_code.usage import Usage
 from a3s_code.workspace import FolderWorkspace
+
+# a runner in the background ignores SIGINT, and what it starts would too: Ctrl-C is tested on real processes
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 CONFIG = """
 default_model   = "anthropic/claude-sonnet-4-20250514"

@@ -151,14 +151,15 @@ def test_an_error_of_the_model_ends_the_stream_and_the_session_goes_on(agent: As
     run(main())
 
 
-def test_a_program_error_in_a_client_reaches_the_caller_and_the_session_goes_on(
+def test_a_program_error_in_a_client_is_a_model_error_that_names_it_and_the_session_goes_on(
     agent: AsyncAgent, workspace: Path
 ) -> None:
     async def main() -> None:
         async with agent:
             session = agent.session(workspace, llm_client=ScriptedClient(KeyError("oops"), "answer"))
-            with pytest.raises(KeyError):
+            with pytest.raises(ModelError, match="KeyError: 'oops'") as caught:
                 await session.send("go")
+            assert isinstance(caught.value.__cause__, KeyError)
             assert (await session.send("again")).text == "answer"
 
     run(main())

@@ -4,6 +4,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -73,7 +74,7 @@ class FunctionTool:
         return self.function(*args, **kwargs)
 
     async def run(self, args: JsonObject, use: ToolUse) -> ToolOutput:
-        values = {name: _value(value, self.parameters[name], use) for name, value in args.items()}
+        values = {name: _value(value, _options(self.parameters[name]), use) for name, value in args.items()}
         if self.wants_use:
             values["use"] = use
         if inspect.iscoroutinefunction(self.function):
@@ -109,7 +110,8 @@ def tool(
     """Makes a tool of a typed function with a docstring.
 
     The schema comes from the type hints, the descriptions from the docstring (its first lines and its "Args:").
-    A parameter of type `WorkspacePath` is a path target, one named `use` of type `ToolUse` gets the running call.
+    Each `WorkspacePath` of a parameter, alone or in a list or tuple, is a path target; a parameter named `use` of type
+    `ToolUse` gets the running call.
     A plain function runs in a worker thread. Without flags the tool counts as side-effecting and asks.
 
     Args:
@@ -176,12 +178,13 @@ def _make(
             schema["default"] = parameter.default
         properties[parameter.name] = schema
         parameters[parameter.name] = hints[parameter.name]
-    paths = [key for key, hint in parameters.items() if hint is WorkspacePath or WorkspacePath in typing.get_args(hint)]
     writes = Effects.READ_ONLY not in effects
 
     def own_targets(args: JsonObject) -> Sequence[Target]:
-        found: list[Target] = [PathTarget(str(args[key]), writes) for key in paths if args.get(key) is not None]
-        return found or [OtherTarget(" ".join(str(value) for value in args.values()))]
+        paths = [path for name, value in args.items() for path in _paths(value, _options(parameters.get(name)))]
+        if not paths:
+            return [OtherTarget(" ".join(str(value) for value in args.values()))]
+        return [PathTarget(path, writes) for path in paths]
 
     spec = ToolSpec(
         name=name,
@@ -198,6 +201,7 @@ def _make(
     return FunctionTool(spec=spec, function=function, parameters=parameters, wants_use=wants_use)
 
 
+_ARRAYS = (list, tuple, Sequence)
 _SCALARS: dict[object, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
@@ -216,9 +220,11 @@ def _schema(hint: object, where: str) -> dict[str, Json]:
         if len(options) == 1:
             return _schema(options[0], where)
         return {"anyOf": [_schema(option, where) for option in options]}
-    if origin in (list, tuple, Sequence) and args:
+    if origin in _ARRAYS and _is_of_one_kind(origin, args):
         return {"type": "array", "items": _schema(args[0], where)}
     if origin in (dict, Mapping) and args and args[0] is str:
+        if _has_path(args[1]):
+            raise PluginError(f"{where}: {hint!r} hides paths from the gate; use list[WorkspacePath]")
         return {"type": "object", "additionalProperties": _schema(args[1], where)}
     if origin is typing.Annotated:
         schema = _schema(args[0], where)
@@ -232,16 +238,55 @@ def _schema(hint: object, where: str) -> dict[str, Json]:
     )
 
 
-def _value(value: Json, hint: object, use: ToolUse) -> object:
-    if value is None:
-        return None
-    if hint is WorkspacePath or (WorkspacePath in typing.get_args(hint) and isinstance(value, str)):
-        return WorkspacePath(use.workspace, str(value))
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        try:
-            return hint(value)
-        except ValueError as error:
-            raise ToolError(str(error), ToolErrorKind.INVALID_ARGUMENT) from error
+def _is_of_one_kind(origin: object, args: tuple[object, ...]) -> bool:
+    """Whether each element has the same type; of tuples only `tuple[X, ...]` says so."""
+    return len(args) == 2 and args[1] is ... if origin is tuple else len(args) == 1
+
+
+def _has_path(hint: object) -> bool:
+    return hint is WorkspacePath or any(_has_path(part) for part in typing.get_args(hint))
+
+
+def _options(*hints: object) -> tuple[object, ...]:
+    """The types that hints allow, with unions and notes taken apart."""
+    flat: list[object] = []
+    for hint in hints:
+        origin, args = typing.get_origin(hint), typing.get_args(hint)
+        if origin in (typing.Union, types.UnionType):
+            flat += _options(*args)
+        elif origin is typing.Annotated:
+            flat += _options(args[0])
+        else:
+            flat.append(hint)
+    return tuple(flat)
+
+
+def _elements(options: Sequence[object]) -> tuple[object, ...]:
+    """The types that the elements of a list may have."""
+    return _options(*(typing.get_args(option)[0] for option in options if typing.get_origin(option) in _ARRAYS))
+
+
+def _paths(value: Json, options: Sequence[object]) -> list[str]:
+    """The paths in an argument; a text that may be a path or another text counts, so that the gate judges it."""
+    if isinstance(value, list):
+        return [path for one in value for path in _paths(one, _elements(options))]
+    return [value] if isinstance(value, str) and WorkspacePath in options else []
+
+
+def _value(value: Json, options: Sequence[object], use: ToolUse) -> object:
+    """An argument as the function wants it."""
+    if isinstance(value, list):
+        made = [_value(one, _elements(options), use) for one in value]
+        return tuple(made) if any(typing.get_origin(option) is tuple for option in options) else made
+    if isinstance(value, str) and WorkspacePath in options:
+        return WorkspacePath(use.workspace, value)
+    enums = [option for option in options if isinstance(option, type) and issubclass(option, Enum)]
+    for enum in enums:
+        with suppress(ValueError):
+            return enum(value)
+    if enums and set(options) <= {*enums, type(None)} and value is not None:
+        names = " or ".join(enum.__name__ for enum in enums)
+        raise ToolError(f"{value!r} is not a valid {names}", ToolErrorKind.INVALID_ARGUMENT)
     return value
 
 
