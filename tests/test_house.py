@@ -5,6 +5,7 @@ import inspect
 import re
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -188,6 +189,19 @@ def test_the_core_requires_little():
         "stevedore",
         "structlog",
     }  # fmt: skip
+
+
+def test_the_lowest_versions_are_those_that_the_distributions_state():
+    """`tox -e lowest` tests the lower bounds; a bound that is stated and not tested is a guess."""
+    stated = set()
+    for path in (ROOT / "pyproject.toml", *ROOT.glob("contrib/*/pyproject.toml")):
+        for requirement in tomllib.loads(path.read_text())["project"].get("dependencies", []):
+            name, _, bounds = requirement.partition(" ")
+            if not name.startswith("a3s-code"):
+                stated.add(f"{name}=={bounds.partition(',')[0].removeprefix('>=')}")
+    lines = (ROOT / "tests" / "lowest.txt").read_text().splitlines()
+
+    assert {line for line in lines if not line.startswith("#")} == stated
 
 
 def test_there_are_at_most_ten_error_classes_and_each_is_public():
