@@ -36,6 +36,7 @@ _HOMES = {
         "ToolError",
     ),
     "a3s_code.events": ("Event",),
+    "a3s_code.history": ("FileVersion", "Undone"),
     "a3s_code.lanes": ("Lane",),
     "a3s_code.messages": ("Image", "Message", "ToolCall", "ToolResult"),
     "a3s_code.options": ("SessionOptions",),

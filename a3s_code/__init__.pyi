@@ -22,6 +22,8 @@ from a3s_code.errors import SessionLockedError as SessionLockedError
 from a3s_code.errors import SessionNotFoundError as SessionNotFoundError
 from a3s_code.errors import ToolError as ToolError
 from a3s_code.events import Event as Event
+from a3s_code.history import FileVersion as FileVersion
+from a3s_code.history import Undone as Undone
 from a3s_code.lanes import Lane as Lane
 from a3s_code.messages import Image as Image
 from a3s_code.messages import Message as Message

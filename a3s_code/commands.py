@@ -11,8 +11,10 @@ __all__ = [
     "CommandRegistry",
     "Compact",
     "FunctionCommand",
+    "RedoFiles",
     "ShowStatus",
     "SwitchModel",
+    "UndoFiles",
     "builtin_commands",
 ]
 
@@ -37,6 +39,21 @@ class SwitchModel(CommandAction):
     """Ask another model from now on."""
 
     model: str
+
+
+@frozen
+class UndoFiles(CommandAction):
+    """Take back what the last *turns* prompts did to files; *force* also where somebody else changed them since."""
+
+    turns: int = 1
+    force: bool = False
+
+
+@frozen
+class RedoFiles(CommandAction):
+    """Take the last undo back."""
+
+    force: bool = False
 
 
 @frozen
@@ -100,6 +117,18 @@ def builtin_commands(registry: CommandRegistry) -> tuple[SlashCommand, ...]:
             return CommandReply("Usage: /model provider/model, such as /model anthropic/claude-sonnet-4-20250514")
         return CommandReply(f"Model: {args}", SwitchModel(args))
 
+    def undo(args: str, _context: CommandContext) -> CommandReply:
+        words = args.split()
+        turns = [word for word in words if word != "force"] or ["1"]
+        if len(turns) > 1 or not turns[0].isdecimal() or turns[0] == "0":
+            return CommandReply("Usage: /undo [number of prompts] [force]")
+        return CommandReply("", UndoFiles(int(turns[0]), "force" in words))
+
+    def redo(args: str, _context: CommandContext) -> CommandReply:
+        if args not in ("", "force"):
+            return CommandReply("Usage: /redo [force]")
+        return CommandReply("", RedoFiles(args == "force"))
+
     def history(_args: str, context: CommandContext) -> str:
         return f"{context.history_len} messages, {context.usage.total_tokens:,} tokens so far"
 
@@ -119,5 +148,7 @@ def builtin_commands(registry: CommandRegistry) -> tuple[SlashCommand, ...]:
         FunctionCommand("clear", "Forget the conversation", lambda _a, _c: CommandReply("Cleared.", ClearHistory())),
         FunctionCommand("history", "Show the size of the conversation", history),
         FunctionCommand("tools", "List the tools", tools),
+        FunctionCommand("undo", "Take back what the last prompt did to files", undo),
+        FunctionCommand("redo", "Take the last undo back", redo),
         FunctionCommand("status", "Show plugins and protections", lambda _a, _c: CommandReply("", ShowStatus())),
     )

@@ -18,6 +18,7 @@ from a3s_code.executor import ExecutorSettings, ToolBox, ToolExecutor
 from a3s_code.extensions import Extensions, Opening
 from a3s_code.finder import Finder
 from a3s_code.gate import Gate, GatePoints, GateSettings
+from a3s_code.history import FileHistory
 from a3s_code.hookspecs import POINTS
 from a3s_code.loop import AgentLoop, LoopSettings
 from a3s_code.model import Model, ModelSettings
@@ -77,6 +78,7 @@ class SessionParts:
     """The parts of an open session."""
 
     transcript: Transcript
+    files: FileHistory
     model: Model
     request: RequestBuilder
     executor: ToolExecutor
@@ -210,6 +212,7 @@ async def compose(
         raise
     return SessionParts(
         transcript=transcript,
+        files=FileHistory(plan.workspace, transcript),
         model=model,
         request=request,
         executor=executor,

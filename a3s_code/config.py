@@ -226,13 +226,18 @@ class SearchEngineConfig:
     timeout: float | None = setting(None, "Seconds; default: the block's.", check=more_than(0))
 
 
+def _is_web_address(value: str) -> str | None:
+    return None if value.startswith(("http://", "https://")) else 'must be an address such as "http://localhost:8888"'
+
+
 @frozen(kw_only=True)
 class SearchConfig:
     """The `search` block."""
 
-    timeout: float = setting(10.0, "Seconds for a search.", later="2 of 8", check=more_than(0))
-    health: HealthConfig = setting(HealthConfig(), "When failing engines rest.", later="2 of 8")
-    engine: Mapping[str, SearchEngineConfig] = setting({}, "Engines by name.", later="2 of 8")
+    timeout: float = setting(10.0, "Seconds for a search.", check=more_than(0))
+    health: HealthConfig = setting(HealthConfig(), "When failing engines rest.")
+    engine: Mapping[str, SearchEngineConfig] = setting({}, "Engines by name; default: all that need no setting.")
+    searxng_url: str | None = setting(None, "Address of a SearXNG server that answers JSON.", check=_is_web_address)
 
 
 @frozen(kw_only=True)

@@ -114,7 +114,10 @@ class TurnEnd(Event):
 
 @frozen
 class ToolStart(Event):
-    """A call passed the gate; its intent is on disk and it is about to run with these arguments."""
+    """A call passed the gate; its intent is on disk and it is about to run with these arguments.
+
+    A call that another call started has the id `<tool_id of the other>.<n>`.
+    """
 
     event_type: ClassVar[str] = "tool_start"
     tool_id: str

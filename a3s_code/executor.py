@@ -11,17 +11,19 @@ from attrs import evolve, field, frozen
 from a3s_code.errors import A3SCodeError, PluginError, ToolError, ToolErrorKind
 from a3s_code.events import Event, PermissionDenied, ToolOutputDelta
 from a3s_code.gate import Gate, Passed, Refusal, call_hash
+from a3s_code.history import Author, VersionedWorkspace
 from a3s_code.logs import get_log
 from a3s_code.messages import Image, JsonObject, ToolCall, ToolResult
 from a3s_code.points.hooks import HookEvent, HookEventType, HookExecutor, HookResult
 from a3s_code.points.session_command import SessionCommandMaker, ToolWork
-from a3s_code.points.tools import Tool, ToolOutput, ToolSpec, Workspace
+from a3s_code.points.tools import Tool, ToolOutput, ToolSpec
 from a3s_code.queue.lane_queue import LaneQueue
 from a3s_code.records import ToolIntended, ToolSettled
 from a3s_code.redaction import Cleaner, DeltaCleaner
 from a3s_code.schemas import Schema
 from a3s_code.threads import is_being_cancelled
 from a3s_code.transcript import Transcript
+from a3s_code.workspace import FolderWorkspace
 
 __all__ = ["ExecutorSettings", "ToolBox", "ToolExecutor"]
 
@@ -29,6 +31,8 @@ SAME_CALLS_AT_MOST = 3
 LONGEST_OUTPUT = 200_000
 """Characters of a tool's output that enter the history; the built-in tools keep to 102,400 bytes by themselves."""
 JUDGED_AGAIN_AT_MOST = 3
+CHILDREN_AT_ONCE = 8
+BROKEN_OFF = "the call was broken off; its effects are unknown: check before you repeat it"
 HOOK_DEADLINE_S = 60.0
 
 
@@ -99,7 +103,7 @@ class ToolExecutor:
     queue: LaneQueue
     commands: Callable[[], Awaitable[SessionCommandMaker]]
     hooks: Callable[[], Awaitable[HookExecutor]]
-    workspace: Workspace
+    workspace: FolderWorkspace
     cleaner: Cleaner
     settings: ExecutorSettings
     emit: Callable[[Event], None]
@@ -111,55 +115,72 @@ class ToolExecutor:
         Raises:
             SessionError: The journal cannot be written.
         """
-        try:
-            await self._run_all(calls, transcript)
-            await transcript.repair("the call was broken off")  # by a stranger's code that cancelled itself
-        except BaseExceptionGroup as errors:  # callers know the journal's own error, not a group of it
-            raise errors.exceptions[0] from None
+        await self._run_in_order(calls, transcript, "model", len(calls))
+        await transcript.repair("the call was broken off")  # by a stranger's code that cancelled itself
+
+    async def run_children(self, calls: Sequence[ToolCall], transcript: Transcript) -> tuple[ToolResult, ...]:
+        """Runs calls that a running call started, like those of a reply; their results, in the order asked.
+
+        Raises:
+            SessionError: The journal cannot be written, or the session is closing.
+        """
+        results = await self._run_in_order(calls, transcript, "child", CHILDREN_AT_ONCE)
+        return tuple(results.get(call.id) or _failed(call, BROKEN_OFF, ToolErrorKind.INTERRUPTED) for call in calls)
 
     def begin(self) -> None:
         """A new prompt: what was called before says nothing of it."""
         self._recent.clear()
 
-    async def _run_all(self, calls: Sequence[ToolCall], transcript: Transcript) -> None:
-        async with asyncio.TaskGroup() as group:
-            running: list[asyncio.Task[ToolResult]] = []
-            for call in calls:
-                passed = await self._judge(call, transcript)
-                if passed is None:
-                    continue
-                found = self.tools.get(passed.call.name)
-                side_by_side = found is not None and found[0].spec.is_read_only
-                if not side_by_side and running:
-                    await asyncio.wait(running)
-                    running.clear()
-                task = group.create_task(self._run_passed(passed, transcript, "model"))
-                running.append(task)
-                if not side_by_side:
-                    await asyncio.wait(running)
-                    running.clear()
+    async def _run_in_order(
+        self, calls: Sequence[ToolCall], transcript: Transcript, origin: str, at_once: int
+    ) -> Mapping[str, ToolResult]:
+        """The results by id, without those of calls that were broken off."""
+        results: dict[str, ToolResult] = {}
+
+        async def run(passed: Passed) -> None:
+            results[passed.call.id] = await self._run_passed(passed, transcript, origin)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                running: set[asyncio.Task[None]] = set()
+                for call in calls:
+                    judged = await self._judge(call, transcript, origin)
+                    if isinstance(judged, ToolResult):
+                        results[call.id] = judged
+                        continue
+                    is_alone = self._runs_alone(judged)
+                    await _until(running, 0 if is_alone else at_once - 1)
+                    running.add(group.create_task(run(judged)))
+                    await _until(running, 0 if is_alone else at_once)
+        except BaseExceptionGroup as errors:  # callers know the journal's own error, not a group of it
+            raise errors.exceptions[0] from None
+        return results
+
+    def _runs_alone(self, passed: Passed) -> bool:
+        found = self.tools.get(passed.call.name)
+        return found is None or not found[0].spec.is_read_only or found[0].spec.orchestrates
 
     async def run(self, call: ToolCall, transcript: Transcript, origin: str) -> ToolResult:
-        """Runs one call that the host or a child asked for."""
+        """Runs one call that the host asked for."""
         verdict = await self._verdict(call, origin)
         if isinstance(verdict, Refusal):
             return await self._settle(_refused(call, verdict), call, transcript, origin)
         return await self._run_passed(verdict, transcript, origin)
 
-    async def _judge(self, call: ToolCall, transcript: Transcript) -> Passed | None:
-        """The call that may run, or None when its result (a refusal) is settled already."""
-        repeated = self._repeat_refusal(call)
+    async def _judge(self, call: ToolCall, transcript: Transcript, origin: str) -> Passed | ToolResult:
+        """The call that may run, or its result when it was refused; that is settled already."""
+        repeated = self._repeat_refusal(call) if origin == "model" else None
         if repeated is not None:  # not counted as an answer of its own: the same call stays refused until another comes
-            await transcript.add(ToolSettled(result=_refused(call, repeated)), durable=False)
-            return None
-        verdict = await self._parse_refusal(call) or await self._verdict(call, "model")
+            result = _refused(call, repeated)
+            await transcript.add(ToolSettled(result=result), durable=False)
+            return result
+        verdict = await self._parse_refusal(call) or await self._verdict(call, origin)
         if isinstance(verdict, Passed):
             return verdict
         if verdict.kind is ToolErrorKind.DENIED:
             shown = await self.cleaner.clean_json(call.arguments)
             self.emit(PermissionDenied(call.id, call.name, shown, verdict.text))
-        await self._settle(_refused(call, verdict), call, transcript, "model")
-        return None
+        return await self._settle(_refused(call, verdict), call, transcript, origin)
 
     async def _verdict(self, call: ToolCall, origin: str) -> Passed | Refusal:
         found = self.tools.get(call.name)
@@ -186,13 +207,19 @@ class ToolExecutor:
         )
         # what changes nothing may be lost with the power: its intent matters to nobody
         await transcript.add(intent, durable=not tool.spec.is_read_only)
-        result = await self._clean(await self._perform(tool, passed, origin), call)
+        try:
+            result = await self._clean(await self._perform(tool, passed, transcript, origin), call)
+        except asyncio.CancelledError:
+            if origin == "child":  # those of the model get their results from `Transcript.repair`
+                await self._settle(_failed(call, BROKEN_OFF, ToolErrorKind.INTERRUPTED), call, transcript, origin)
+            raise
         return await self._settle(result, call, transcript, origin)
 
-    async def _perform(self, tool: Tool, passed: Passed, origin: str) -> ToolResult:
+    async def _perform(self, tool: Tool, passed: Passed, transcript: Transcript, origin: str) -> ToolResult:
         """Runs the tool in its lane; the kernel's one broad except around a stranger's code."""
         for _ in range(JUDGED_AGAIN_AT_MOST):
-            use = _Use(self, tool.spec, passed.call)
+            kind_of_use = _OrchestratingUse if tool.spec.orchestrates else _Use
+            use = kind_of_use(self, tool.spec, passed.call, transcript, origin)
             try:
                 output = await self._in_lane(tool, passed, use)
             except _StalePermitError:  # the policy or a link changed while the call waited for its lane
@@ -202,8 +229,7 @@ class ToolExecutor:
                 passed = again
                 continue
             except ToolError as error:
-                kind = error.kind if isinstance(error.kind, ToolErrorKind) else ToolErrorKind.FAILED
-                return _failed(passed.call, str(error), kind)
+                return _failed(passed.call, str(error), _kind(error.kind))
             except TimeoutError:
                 return _failed(passed.call, f"Tool '{passed.call.name}' timed out", ToolErrorKind.TIMEOUT)
             except asyncio.CancelledError:
@@ -308,11 +334,21 @@ class _StalePermitError(A3SCodeError):
 class _Use:
     """What a running call may use (see `ToolUse`)."""
 
-    def __init__(self, executor: ToolExecutor, spec: ToolSpec, call: ToolCall):
+    def __init__(self, executor: ToolExecutor, spec: ToolSpec, call: ToolCall, transcript: Transcript, origin: str):
+        self._executor = executor
+        self._transcript = transcript
         self.call_id = call.id
-        self.workspace = executor.workspace
+        author = Author(
+            call_id=call.id,
+            run_id=call.id if origin == "host" else transcript.run_id,
+            tool=spec.name,
+            is_model=origin != "host",
+            is_read_only=spec.is_read_only,
+        )
+        self.workspace = VersionedWorkspace(executor.workspace, transcript, author)
         self.deadline_s = executor.settings.tool_timeout_s
         self.images: list[Image] = []
+        self._calling = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._deltas: asyncio.Queue[str | None] = asyncio.Queue()
@@ -340,6 +376,7 @@ class _Use:
             await self._pump
             self._pump = None
         self._has_ended = True
+        await self.workspace.finish()
 
     def _take(self, delta: str) -> None:
         if self._has_ended:  # from a thread that was abandoned at its deadline
@@ -358,6 +395,31 @@ class _Use:
                 delta += more
             await self._cleaner.feed(delta)
         await self._cleaner.end()
+
+
+class _OrchestratingUse(_Use):
+    """What a running call may use whose tool starts others (see `OrchestratingUse`)."""
+
+    _count = 0
+
+    async def calls(self, calls: Sequence[tuple[str, JsonObject]]) -> tuple[ToolResult, ...]:
+        if self._has_ended:
+            raise ToolError(f"the call {self.call_id} is over; it cannot start others")
+        first = self._count + 1
+        self._count += len(calls)
+        children = [
+            ToolCall(id=f"{self.call_id}.{number}", name=name, arguments=deepcopy(dict(arguments)))
+            for number, (name, arguments) in enumerate(calls, first)
+        ]
+        async with self._calling:  # else mutations of two lists would run at once
+            return await self._executor.run_children(children, self._transcript)
+
+
+async def _until(running: set[asyncio.Task[None]], at_most: int) -> None:
+    """Waits until no more than so many of the tasks run, and takes out those that have ended."""
+    while len(running) > at_most:
+        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        running -= done
 
 
 def _refused(call: ToolCall, refusal: Refusal) -> ToolResult:
@@ -382,8 +444,12 @@ def _result(call: ToolCall, output: object, images: Sequence[Image]) -> ToolResu
         exit_code=_exit_code(output),
         metadata=metadata,
         images=tuple(image for image in (*output.images, *images) if isinstance(image, Image)),
-        kind=None if output.success else ToolErrorKind.FAILED.value,
+        kind=None if output.success else _kind(output.kind).value,
     )
+
+
+def _kind(kind: object) -> ToolErrorKind:
+    return kind if isinstance(kind, ToolErrorKind) else ToolErrorKind.FAILED
 
 
 def _exit_code(output: ToolOutput) -> int:

@@ -105,6 +105,7 @@ from a3s_code.points.slash import CommandAction, CommandContext, CommandReply, S
 from a3s_code.points.tools import (
     CommandTarget,
     Effects,
+    OrchestratingUse,
     OtherTarget,
     PathTarget,
     Target,
@@ -117,7 +118,7 @@ from a3s_code.points.tools import (
 )
 from a3s_code.points.vectors import VectorEntry, VectorHit, VectorStore
 from a3s_code.settings import at_least, more_than, one_of
-from a3s_code.threads import in_thread
+from a3s_code.threads import in_thread, started_in_thread
 from a3s_code.usage import Price, Usage
 
 __all__ = [
@@ -183,6 +184,7 @@ __all__ = [
     "ModelErrorKind",
     "ModelEvent",
     "ModelRequest",
+    "OrchestratingUse",
     "OtherTarget",
     "Outcome",
     "PathTarget",
@@ -257,6 +259,7 @@ __all__ = [
     "one_of",
     "score",
     "setting",
+    "started_in_thread",
     "tool",
     "user",
 ]

@@ -19,6 +19,9 @@ __all__ = [
     "FORMAT_VERSION",
     "Cleared",
     "Compacted",
+    "FileChanged",
+    "FilesSeen",
+    "FilesUndone",
     "ModelSwitched",
     "Prompted",
     "Record",
@@ -110,12 +113,69 @@ class ToolIntended:
 class ToolSettled:
     """The result of a call, after sanitising; durable before the next request.
 
-    Direct calls of the embedding program have origin "host" and never enter the messages.
+    Direct calls of the embedding program have origin "host", calls that a tool started "child"; neither enters the
+    messages.
     """
 
     wire: ClassVar[str] = "tool_settled"
     result: ToolResult
     origin: str = "model"
+
+
+@frozen(kw_only=True)
+class FileChanged:
+    """A tool is about to change a file; durable, with the old and the new content as blobs, before it does.
+
+    Whether it then did so is told by the file: it has one of the two digests.
+
+    Args:
+        call_id: The call that changes it; "" when a person restores or undoes.
+        run_id: What is undone together: a run's id, or an id of its own for what a person asked for.
+        path: Relative to the workspace, links resolved.
+        before: SHA-256 of the old content, None when there is no file.
+        after: SHA-256 of the new content, None when it is removed.
+        mode: Permission bits before, None when there is no file.
+        tool: The tool.
+        at: Seconds since the epoch.
+        size_before: Bytes.
+        size_after: Bytes.
+    """
+
+    wire: ClassVar[str] = "file_changed"
+    call_id: str
+    run_id: str
+    path: str
+    before: str | None
+    after: str | None
+    mode: int | None
+    tool: str
+    at: float
+    size_before: int = 0
+    size_after: int = 0
+
+
+@frozen(kw_only=True)
+class FilesSeen:
+    """The model saw these files: paths relative to the workspace with the SHA-256 of what it saw."""
+
+    wire: ClassVar[str] = "files_seen"
+    seen: dict[str, str]
+
+
+@frozen(kw_only=True)
+class FilesUndone:
+    """A person is about to undo changes of files, or to take that back; durable together with those changes.
+
+    Args:
+        run_id: The `run_id` of the changes that do it.
+        run_ids: What is undone; of a redo, the undo that is taken back.
+        is_redo: Whether it takes an undo back.
+    """
+
+    wire: ClassVar[str] = "files_undone"
+    run_id: str
+    run_ids: tuple[str, ...]
+    is_redo: bool = False
 
 
 @frozen(kw_only=True)
@@ -158,7 +218,18 @@ class RunEnded:
 
 
 Record: TypeAlias = (
-    SessionOpened | Prompted | Replied | ToolIntended | ToolSettled | Compacted | Cleared | ModelSwitched | RunEnded
+    SessionOpened
+    | Prompted
+    | Replied
+    | ToolIntended
+    | ToolSettled
+    | FileChanged
+    | FilesSeen
+    | FilesUndone
+    | Compacted
+    | Cleared
+    | ModelSwitched
+    | RunEnded
 )
 
 _TYPES = {kind.wire: kind for kind in Record.__args__}

@@ -9,7 +9,16 @@ from typing import Self, TypeVar
 from uuid import uuid4
 
 from a3s_code.attachments import Attachment
-from a3s_code.commands import ClearHistory, CommandRegistry, Compact, FunctionCommand, ShowStatus, SwitchModel
+from a3s_code.commands import (
+    ClearHistory,
+    CommandRegistry,
+    Compact,
+    FunctionCommand,
+    RedoFiles,
+    ShowStatus,
+    SwitchModel,
+    UndoFiles,
+)
 from a3s_code.composition import SessionParts, SessionPlan, compose
 from a3s_code.errors import (
     ConfigError,
@@ -24,6 +33,7 @@ from a3s_code.errors import (
 from a3s_code.events import AgentEnd, AgentStart, CommandOutput, Event, MemoryStored, PluginFailed
 from a3s_code.extensions import Opening
 from a3s_code.feed import Feed
+from a3s_code.history import FileVersion, Undone
 from a3s_code.hook_functions import HookFunction, hook_of
 from a3s_code.logs import get_log
 from a3s_code.messages import Image, Json, JsonObject, Message, ToolCall, ToolResult
@@ -189,6 +199,54 @@ class AsyncAgentSession:
         """Lines in the workspace that match a regular expression, as text. Raises ToolError."""
         return _text(await self.tool("grep", {"pattern": pattern}))
 
+    # File history
+
+    async def list_file_versions(self, path: str) -> tuple[FileVersion, ...]:
+        """The contents that a file had, oldest first; none when no tool of this session changed it.
+
+        Raises:
+            ToolError: It is outside the workspace.
+        """
+        return (await self._get()).files.versions(path)
+
+    async def diff_file_versions(self, path: str, a: int, b: int) -> str:
+        """What changed from version *a* of a file to version *b*, as a unified diff, sanitised; "" when they are equal.
+
+        Raises:
+            ToolError: There is no such version, or its content was too large to be kept.
+        """
+        parts = await self._get()
+        return await parts.cleaner.clean(await parts.files.diff(path, a, b))
+
+    async def restore_file_version(self, path: str, version: int) -> None:
+        """Gives a file the content it had; where there was no file it is removed. `undo` takes it back.
+
+        Raises:
+            SessionBusyError: A prompt is running.
+            ToolError: There is no such version, its content was too large to be kept, or it cannot be written.
+        """
+        await (await self._idle()).files.restore(path, version)
+
+    async def undo(self, turns: int = 1, *, force: bool = False) -> Undone:
+        """Takes back what the last prompts that changed files did to them; called again it goes back further.
+
+        Direct calls and `restore_file_version` count as a prompt each. Only files that a tool changed are touched, and
+        only by writing and removing them: what commands did stays, and git is not used. All of it or nothing happens.
+
+        Args:
+            turns: How many prompts.
+            force: Also where somebody else changed a file since; what is overwritten is kept as a version.
+
+        Raises:
+            SessionBusyError: A prompt is running.
+            ToolError: VERSION_CONFLICT, somebody else changed files since; it names them and nothing was changed.
+        """
+        return await (await self._idle()).files.undo(turns, force=force)
+
+    async def redo(self, *, force: bool = False) -> Undone:
+        """Takes the last `undo` back, as long as no tool changed a file since. Raises as `undo` does."""
+        return await (await self._idle()).files.redo(force=force)
+
     # Hooks, commands, confirmation
 
     async def register_hook(
@@ -325,6 +383,10 @@ class AsyncAgentSession:
         self._check_usable()
         return self._parts or await self._opening.get()
 
+    async def _idle(self) -> SessionParts:
+        self._check_idle()
+        return await self._get()
+
     async def open(self) -> None:
         """Opens the session now instead of at first use; raises what the first use would."""
         await self._get()
@@ -367,12 +429,16 @@ class AsyncAgentSession:
         if self._closed:
             raise SessionError(f"the session {self.session_id} is closed; resume it with agent.resume_session(...)")
 
+    def _check_idle(self) -> None:
+        if self.is_busy:
+            raise SessionBusyError(f"a prompt is running in session {self.session_id}; wait for it or call cancel()")
+
     def _start(self, prompt: str, attachments: Sequence[Attachment | Image], *, keep: bool) -> RunningPrompt:
         self._check_usable()
         _check_prompt(prompt)
         before = self._run
-        if before is not None and not before.task.done() and not before.was_cancelled:
-            raise SessionBusyError(f"a prompt is running in session {self.session_id}; wait for it or call cancel()")
+        if before is not None and not before.was_cancelled:
+            self._check_idle()
         feed = Feed(keep=keep)
         images = tuple(Image(one.media_type, one.data, one.digest) for one in attachments)  # records know no subclass
         asyncio.get_running_loop()  # without one nothing may begin
@@ -453,7 +519,7 @@ class AsyncAgentSession:
         reply = answer if isinstance(answer, CommandReply) else CommandReply(str(answer))
         try:
             return await self._act(parts, reply)
-        except (ConfigError, ModelError) as error:
+        except (ConfigError, ModelError, ToolError) as error:
             return f"/{command.name} failed: {error}"
 
     async def _act(self, parts: SessionParts, reply: CommandReply) -> str:
@@ -471,6 +537,10 @@ class AsyncAgentSession:
                 await parts.transcript.add(ModelSwitched(model=model))
             case ShowStatus():
                 return _status(self._plan, parts)
+            case UndoFiles(turns, force):
+                return (await parts.files.undo(turns, force=force)).text
+            case RedoFiles(force):
+                return (await parts.files.redo(force=force)).text
             case _:
                 pass  # a command without an action, or with one of a stranger's
         return reply.text

@@ -19,8 +19,9 @@ from a3s_code.agent import AsyncAgent
 from a3s_code.attachments import Attachment
 from a3s_code.commands import CommandRegistry
 from a3s_code.config import Config
-from a3s_code.errors import SessionError
+from a3s_code.errors import PluginError, SessionError
 from a3s_code.events import Event
+from a3s_code.history import FileVersion, Undone
 from a3s_code.hook_functions import HookFunction
 from a3s_code.logs import get_log
 from a3s_code.messages import Image, JsonObject, Message, ToolResult
@@ -89,7 +90,7 @@ class _Portal:
         """The result of a coroutine that runs in the portal; an interrupted wait cancels it."""
         if threading.current_thread() is self.thread:
             raise SessionError("a synchronous call was made from the event loop of a3s-code itself; use the async API")
-        future = asyncio.run_coroutine_threadsafe(work(), self.loop)
+        future = asyncio.run_coroutine_threadsafe(_contained(work), self.loop)
         try:
             return future.result()
         except BaseException:
@@ -109,6 +110,13 @@ class _Portal:
         self.is_ending = True
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(1)
+
+
+async def _contained(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    try:
+        return await work()
+    except SystemExit as error:  # raised again in the caller's thread it would end the caller's program
+        raise PluginError(f"a plugin tried to end the process (SystemExit: {error})") from error
 
 
 async def _close_all(agents: Sequence[AsyncAgent]) -> None:
@@ -255,6 +263,21 @@ class AgentSession(_Ported):
 
     def grep(self, pattern: str) -> str:
         return self._call(lambda: self._session.grep(pattern))
+
+    def list_file_versions(self, path: str) -> tuple[FileVersion, ...]:
+        return self._call(lambda: self._session.list_file_versions(path))
+
+    def diff_file_versions(self, path: str, a: int, b: int) -> str:
+        return self._call(lambda: self._session.diff_file_versions(path, a, b))
+
+    def restore_file_version(self, path: str, version: int) -> None:
+        return self._call(lambda: self._session.restore_file_version(path, version))
+
+    def undo(self, turns: int = 1, *, force: bool = False) -> Undone:
+        return self._call(lambda: self._session.undo(turns, force=force))
+
+    def redo(self, *, force: bool = False) -> Undone:
+        return self._call(lambda: self._session.redo(force=force))
 
     def register_hook(
         self,

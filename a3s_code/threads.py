@@ -12,7 +12,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import TypeVar
 
-__all__ = ["in_thread", "is_being_cancelled"]
+__all__ = ["in_thread", "is_being_cancelled", "started_in_thread"]
 
 T = TypeVar("T")
 
@@ -54,6 +54,15 @@ async def in_thread(function: Callable[..., T], *args: object, timeout_s: float 
     Raises:
         TimeoutError: It did not return in time; it is left running and its result is dropped.
     """
+    async with asyncio.timeout(timeout_s):
+        return await started_in_thread(function, *args)
+
+
+def started_in_thread(function: Callable[..., T], *args: object) -> "asyncio.Future[T]":
+    """The result to come of a plain function that runs in a worker thread, however many run already.
+
+    `asyncio.to_thread` may wait for a free thread; what tools wait for must not, since they may hold them all.
+    """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
     context = contextvars.copy_context()
@@ -85,5 +94,4 @@ async def in_thread(function: Callable[..., T], *args: object, timeout_s: float 
     except IndexError:
         worker = _Worker()
     worker.jobs.put(job)
-    async with asyncio.timeout(timeout_s):
-        return await future
+    return future

@@ -7,6 +7,7 @@ and compaction every call has exactly one result.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 
 from a3s_code.errors import ToolErrorKind
 from a3s_code.events import AgentEnd, AgentStart, ContextCompacted, Error, Event, ToolEnd, ToolStart, TurnEnd
@@ -15,6 +16,9 @@ from a3s_code.points.sessions import Journal, SessionInfo
 from a3s_code.records import (
     Cleared,
     Compacted,
+    FileChanged,
+    FilesSeen,
+    FilesUndone,
     ModelSwitched,
     Prompted,
     Record,
@@ -40,9 +44,9 @@ def event_of(record: Record, seq: int) -> Event | None:
             return AgentStart(prompt, seq=seq)
         case Replied(turn=turn, usage=usage):
             return TurnEnd(turn, usage, seq=seq)
-        case ToolIntended(call_id=id, name=name, arguments=arguments, origin="model"):
+        case ToolIntended(call_id=id, name=name, arguments=arguments, origin="model" | "child"):
             return ToolStart(id, name, arguments, seq=seq)
-        case ToolSettled(result=result, origin="model"):
+        case ToolSettled(result=result, origin="model" | "child"):
             return ToolEnd(result, seq=seq)
         case Compacted(messages=messages, before_messages=before, percent_before=percent):
             return ContextCompacted(before, len(messages), percent, seq=seq)
@@ -76,6 +80,9 @@ class Transcript:
         self.last_reply: Replied | None = None
         self.seq = 0
         self.runs = 0
+        self.run_id = ""
+        self.file_records: list[FileChanged | FilesUndone] = []
+        self.files_seen: dict[str, str] = {}
         self._asked_at: int | None = None  # where the reply stands whose calls are being answered
         self._results: dict[str, ToolResult] = {}
         self._intended: set[str] = set()
@@ -112,6 +119,16 @@ class Transcript:
                 if event is not None:
                     self._emit(event)
         return seq
+
+    async def keep(self, content: bytes) -> str:
+        """Keeps bytes beside the records, durable when it returns; their SHA-256."""
+        digest = sha256(content).hexdigest()
+        await self._journal.put_blob(digest, content)
+        return digest
+
+    async def kept(self, digest: str) -> bytes:
+        """The bytes that `keep` kept. Raises SessionError when they are missing or damaged."""
+        return await self._journal.get_blob(digest)
 
     async def sync(self) -> None:
         """Everything added so far is on disk."""
@@ -186,6 +203,7 @@ class Transcript:
                 self.session_id = self.session_id or record.session_id  # a fork's record names the original
             case Prompted():
                 self.messages.append(record.message)
+                self.run_id = record.run_id
                 if not self.title:
                     self.title = " ".join(record.prompt.split())[:TITLE_LENGTH]
             case Replied():
@@ -201,6 +219,10 @@ class Transcript:
                 self._intended.add(record.call_id)
             case ToolSettled():
                 self._settle(record)
+            case FileChanged() | FilesUndone():
+                self.file_records.append(record)
+            case FilesSeen():
+                self.files_seen.update(record.seen)
             case Compacted():
                 self.messages[:] = record.messages
                 self._asked_at = None
@@ -208,6 +230,7 @@ class Transcript:
                 self.last_usage = Usage()
             case Cleared():
                 self.messages.clear()
+                self.files_seen.clear()
                 self._asked_at = None
                 self.last_usage = Usage()
             case ModelSwitched():

@@ -8,12 +8,16 @@ import stat
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import unquote
 
-from a3s_code.errors import SessionError, ToolError, ToolErrorKind
+from attrs import frozen
 
-__all__ = ["PROTECTED", "FolderWorkspace"]
+from a3s_code.errors import SessionError, ToolError, ToolErrorKind
+from a3s_code.points.tools import Workspace
+
+__all__ = ["PROTECTED", "FileState", "FolderWorkspace"]
 
 PROTECTED = (
     ".a3s",
@@ -42,12 +46,30 @@ PROTECTED = (
 )
 """Names whose content other programs run or obey: version control, editors, shells and a3s-code itself."""
 
+_PIECE_BYTES = 1024 * 1024
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ADDRESS = re.compile(r"[A-Za-z]:[\\/]|[A-Za-z][A-Za-z0-9+.-]*://|\\\\")
 _SHORTHAND = re.compile(r"(~|~[A-Za-z_][\w-]*(?=/)|\$\w+|\$\{\w+\}|%\w+%)(/|\\|$)")
 
 
-class FolderWorkspace:
+@frozen(kw_only=True)
+class FileState:
+    """A file at one moment; all is None or 0 when there is none.
+
+    Args:
+        digest: SHA-256 in hexadecimal.
+        mode: Permission bits.
+        size: Bytes.
+        content: The bytes, None when they were more than was asked for.
+    """
+
+    digest: str | None = None
+    mode: int | None = None
+    size: int = 0
+    content: bytes | None = None
+
+
+class FolderWorkspace(Workspace):
     """A workspace that is a folder of this machine.
 
     What decides is the real location: links, "..", absolute paths and siblings with the same prefix are all judged by
@@ -117,6 +139,65 @@ class FolderWorkspace:
         Raises:
             ToolError: NOT_FOUND, DENIED, UNSUPPORTED (not a regular file) or TOO_LARGE (over max_bytes).
         """
+        with self._opened_file(path) as descriptor:
+            return _content(descriptor, max_bytes, path)
+
+    def look(self, path: str, *, max_bytes: int) -> FileState:
+        """What stands at *path*, with its content when it has no more than *max_bytes*.
+
+        Raises:
+            ToolError: DENIED or UNSUPPORTED (not a regular file).
+        """
+        try:
+            with self._opened_file(path) as descriptor:
+                return _state(descriptor, max_bytes, path)
+        except ToolError as error:
+            if error.kind is ToolErrorKind.NOT_FOUND:
+                return FileState()
+            raise
+
+    def write_bytes(self, path: str, data: bytes, *, mode: int | None = None) -> Path:
+        """Replaces or creates a regular file atomically (temporary file beside it, fsync, rename).
+
+        Missing parent folders are made. Returns the canonical path.
+
+        Args:
+            path: As for `resolve`.
+            data: The whole content.
+            mode: Permission bits it gets; default: those it has, of a new file what the umask leaves of 0o666.
+
+        Raises:
+            ToolError: DENIED, UNSUPPORTED (a folder) or FAILED (read-only, disk full); the old content is untouched.
+        """
+        target = self.resolve(path, write=True)
+        with _told(path), self._opened_folder(target.parent, path, make=True) as folder:
+            _replace(folder, target.name, data, path, mode)
+        return target
+
+    def delete(self, path: str) -> Path:
+        """Removes a regular file; through a link, the file that it leads to. Returns the canonical path.
+
+        Raises:
+            ToolError: NOT_FOUND, DENIED, UNSUPPORTED (a folder) or FAILED (read-only).
+        """
+        target = self.resolve(path, write=True)
+        with _told(path), self._opened_folder(target.parent, path) as folder:
+            if _replaceable(folder, target.name, path) is None:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            os.unlink(target.name, dir_fd=folder)
+            os.fsync(folder)
+        return target
+
+    def _judge_write(self, path: str, target: Path) -> None:
+        if target == self._root:
+            raise _denied(path, "it is the workspace itself; name a file in it")
+        for part in target.relative_to(self._root).parts:
+            if _folded(part) in self._protected:
+                raise _denied(path, f'"{part}" is protected because other programs obey it; a person must change it')
+
+    @contextmanager
+    def _opened_file(self, path: str) -> Iterator[int]:
+        """A descriptor for reading the file."""
         target = self.resolve(path)
         if target == self._root:
             raise _not_regular(path)
@@ -126,29 +207,9 @@ class FolderWorkspace:
             # O_NONBLOCK: opening a pipe that was swapped in must not wait for its other end
             descriptor = os.open(target.name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
             try:
-                return _content(descriptor, max_bytes, path)
+                yield descriptor
             finally:
                 os.close(descriptor)
-
-    def write_bytes(self, path: str, data: bytes) -> Path:
-        """Replaces or creates a regular file atomically (temporary file beside it, fsync, rename), keeping its mode.
-
-        Missing parent folders are made. Returns the canonical path.
-
-        Raises:
-            ToolError: DENIED, UNSUPPORTED (a folder) or FAILED (read-only, disk full); the old content is untouched.
-        """
-        target = self.resolve(path, write=True)
-        with _told(path), self._opened_folder(target.parent, path, make=True) as folder:
-            _replace(folder, target.name, data, path)
-        return target
-
-    def _judge_write(self, path: str, target: Path) -> None:
-        if target == self._root:
-            raise _denied(path, "it is the workspace itself; name a file in it")
-        for part in target.relative_to(self._root).parts:
-            if _folded(part) in self._protected:
-                raise _denied(path, f'"{part}" is protected because other programs obey it; a person must change it')
 
     @contextmanager
     def _opened_folder(self, folder: Path, path: str, *, make: bool = False) -> Iterator[int]:
@@ -188,8 +249,25 @@ def _content(descriptor: int, max_bytes: int | None, path: str) -> bytes:
     return content
 
 
-def _replace(folder: int, name: str, content: bytes, path: str) -> None:
-    """Puts a new file in the place of *name* in the opened *folder*."""
+def _state(descriptor: int, max_bytes: int, path: str) -> FileState:
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode):
+        raise _not_regular(path)
+    digest, size, pieces = sha256(), 0, []
+    with open(descriptor, "rb", closefd=False) as file:
+        while piece := file.read(_PIECE_BYTES):
+            digest.update(piece)
+            size += len(piece)
+            if size <= max_bytes:
+                pieces.append(piece)
+            else:
+                pieces.clear()
+    content = b"".join(pieces) if size <= max_bytes else None
+    return FileState(digest=digest.hexdigest(), mode=facts.st_mode & 0o777, size=size, content=content)
+
+
+def _replaceable(folder: int, name: str, path: str) -> os.stat_result | None:
+    """The facts of a file that may be replaced or removed, None when there is none."""
     old = _facts(name, folder)
     if old is not None and stat.S_ISLNK(old.st_mode):
         raise _swapped(path)
@@ -197,6 +275,12 @@ def _replace(folder: int, name: str, content: bytes, path: str) -> None:
         raise _not_regular(path)
     if old is not None and not (old.st_mode & 0o222 and os.access(name, os.W_OK, dir_fd=folder)):
         raise ToolError(f"{path} is read-only; it was not changed")
+    return old
+
+
+def _replace(folder: int, name: str, content: bytes, path: str, mode: int | None) -> None:
+    """Puts a new file in the place of *name* in the opened *folder*."""
+    old = _replaceable(folder, name, path)
     temporary = f".a3s-{secrets.token_hex(8)}.tmp"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     # 0o666: the system takes the umask off; a replaced file gets its old mode before any content
@@ -207,6 +291,8 @@ def _replace(folder: int, name: str, content: bytes, path: str) -> None:
                 with suppress(OSError):  # only root may give a file to somebody else
                     os.fchown(descriptor, old.st_uid, old.st_gid)
                 os.fchmod(descriptor, old.st_mode & 0o777)
+            if mode is not None:
+                os.fchmod(descriptor, mode)
             file.write(content)
             file.flush()
             os.fsync(descriptor)

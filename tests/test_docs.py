@@ -100,7 +100,7 @@ PYTHON = (
 # Generated pages
 
 
-@pytest.mark.parametrize("name", ["cli", "configuration", "extension_points", "events", "options"])
+@pytest.mark.parametrize("name", ["cli", "configuration", "extension_points", "events", "options", "tools"])
 def test_a_generated_page_is_current(name):
     spec = importlib.util.spec_from_file_location(f"generate_{name}", DOCS / f"generate_{name}.py")
     assert spec is not None

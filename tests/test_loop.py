@@ -486,10 +486,16 @@ def test_cancelling_whoever_waits_for_send_cancels_the_run(config: str, workspac
     async def main() -> None:
         hold = Hold(asyncio.Event(), "late")
         async with AsyncAgent(config) as agent:
-            session = agent.session(workspace, llm_client=ScriptedClient(hold, "next"))
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.05):
-                    await session.send("go")
+            llm = ScriptedClient(hold, "next")
+            session = agent.session(workspace, llm_client=llm)
+            sending = asyncio.ensure_future(session.send("go"))  # noqa: TID251 # awaited below
+            for _ in range(100_000):  # until the model is asked
+                if llm.requests:
+                    break
+                await asyncio.sleep(0)
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
             assert not session.is_busy
             assert (await session.send("go on")).text == "next"
 

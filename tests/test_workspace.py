@@ -7,15 +7,17 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a3s_code.errors import SessionError, ToolError, ToolErrorKind
 from a3s_code.points.tools import Workspace
-from a3s_code.workspace import FolderWorkspace
+from a3s_code.workspace import FileState, FolderWorkspace
 
 
 @pytest.fixture
@@ -259,6 +261,53 @@ def test_a_hard_link_is_replaced_and_not_written_through(workspace: FolderWorksp
     assert (outside / "secret.txt").read_text() == "SECRET"
 
 
+def test_deleting_removes_a_file_and_through_a_link_what_it_leads_to(workspace: FolderWorkspace, root: Path):
+    (root / "link").symlink_to("a.txt")
+    assert workspace.delete("link") == root / "a.txt"
+    assert not (root / "a.txt").exists()
+    assert (root / "link").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        pytest.param("missing", ToolErrorKind.NOT_FOUND, id="missing"),
+        pytest.param("src/missing/x", ToolErrorKind.NOT_FOUND, id="missing folder"),
+        pytest.param("src", ToolErrorKind.UNSUPPORTED, id="folder"),
+        pytest.param(".", ToolErrorKind.DENIED, id="root"),
+        pytest.param("../outside/secret.txt", ToolErrorKind.DENIED, id="outside"),
+        pytest.param("out/secret.txt", ToolErrorKind.DENIED, id="link to the outside"),
+        pytest.param(".git/config", ToolErrorKind.DENIED, id="protected"),
+        pytest.param("locked", ToolErrorKind.FAILED, id="read-only"),
+    ],
+)
+def test_what_may_not_be_deleted_stays(
+    workspace: FolderWorkspace, root: Path, outside: Path, path: str, kind: ToolErrorKind
+):
+    (root / "out").symlink_to(outside)
+    (root / ".git").mkdir()
+    (root / ".git" / "config").write_text("x")
+    (root / "locked").write_text("x")
+    (root / "locked").chmod(0o444)
+    before = sorted((*root.rglob("*"), *outside.rglob("*")))
+    assert kind_of(lambda: workspace.delete(path)) is kind
+    assert sorted((*root.rglob("*"), *outside.rglob("*"))) == before
+
+
+def test_a_new_file_gets_the_mode_that_is_asked_for(workspace: FolderWorkspace, root: Path):
+    workspace.write_bytes("new", b"x", mode=0o750)
+    assert stat.S_IMODE((root / "new").stat().st_mode) == 0o750
+
+
+def test_looking_tells_digest_mode_and_size_and_gives_the_content_up_to_a_size(workspace: FolderWorkspace, root: Path):
+    (root / "a.txt").chmod(0o640)
+    looked = workspace.look("a.txt", max_bytes=5)
+    assert looked == FileState(digest=sha256(b"hello").hexdigest(), mode=0o640, size=5, content=b"hello")
+    assert workspace.look("a.txt", max_bytes=4) == evolve(looked, content=None)
+    assert workspace.look("missing/x", max_bytes=4) == FileState()
+    assert kind_of(lambda: workspace.look("src", max_bytes=4)) is ToolErrorKind.UNSUPPORTED
+
+
 @contextmanager
 def swapping(place: Path, restore: Callable[[], object], target: Path) -> Iterator[None]:
     """While it lasts, *place* is by turns what *restore* makes of it and a link to *target*."""
@@ -314,6 +363,7 @@ def test_a_folder_swapped_for_a_link_is_never_written_outside(workspace: FolderW
     with swapping(root / "src", (root / "src").mkdir, outside):
         attempts(lambda: workspace.write_bytes("src/secret.txt", b"x"))
         attempts(lambda: workspace.write_bytes("src/new/file.txt", b"x"))
+        attempts(lambda: workspace.delete("src/secret.txt"))
     assert [path.name for path in outside.iterdir()] == ["secret.txt"]
     assert (outside / "secret.txt").read_text() == "SECRET"
 

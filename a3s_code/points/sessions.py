@@ -35,7 +35,8 @@ class Journal(Protocol):
     """One session's append-only list of records, held by one process at a time.
 
     Contract: one writer; record numbers (seq) count from 1 without gaps; after a crash at any moment the journal holds
-    a prefix of what was appended that includes everything appended with durable=True.
+    a prefix of what was appended that includes everything appended with durable=True. Tools wait for it in threads, so
+    its own work in threads uses `in_thread`: `asyncio.to_thread` may have none left.
     """
 
     async def append(self, records: Sequence[bytes], *, durable: bool) -> int:

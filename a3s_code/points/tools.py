@@ -7,12 +7,14 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from attrs import evolve, field, frozen
 
+from a3s_code.errors import ToolError, ToolErrorKind
 from a3s_code.lanes import Lane
-from a3s_code.messages import Image, JsonObject
+from a3s_code.messages import Image, JsonObject, ToolResult
 
 __all__ = [
     "CommandTarget",
     "Effects",
+    "OrchestratingUse",
     "OtherTarget",
     "PathTarget",
     "Target",
@@ -84,9 +86,10 @@ class ToolSpec:
         name: Unique within a session; letters, digits, "_" and "-", at most 64 characters (both providers' limit).
         description: For the model.
         schema: JSON Schema of the arguments, an object with `additionalProperties: false`.
-        effects: What it does; decides lane, parallelism and the default permission.
+        effects: What it does itself, not counting the calls it starts; decides lane, parallelism and the default
+            permission.
         targets: What a call with these (already validated) arguments touches. Pure.
-        orchestrates: It starts other calls or agents, so it holds no lane slot.
+        orchestrates: It starts other calls, so it gets an `OrchestratingUse`, holds no lane slot and runs alone.
     """
 
     name: str
@@ -115,6 +118,7 @@ class ToolOutput:
         exit_code: The command's exit code where there is one; default 0 or 1 by *success*.
         metadata: Facts for programs.
         images: Images for the model.
+        kind: Why it failed; default FAILED. Not for a success.
     """
 
     text: str
@@ -122,14 +126,15 @@ class ToolOutput:
     exit_code: int | None = None
     metadata: JsonObject = field(factory=dict)
     images: tuple[Image, ...] = ()
+    kind: ToolErrorKind | None = None
 
     @classmethod
     def ok(cls, text: str) -> "ToolOutput":
         return cls(text=text)
 
     @classmethod
-    def error(cls, text: str) -> "ToolOutput":
-        return cls(text=text, success=False)
+    def error(cls, text: str, kind: ToolErrorKind | None = None) -> "ToolOutput":
+        return cls(text=text, success=False, kind=kind)
 
     def with_images(self, images: Sequence[Image]) -> "ToolOutput":
         return evolve(self, images=tuple(images))
@@ -169,9 +174,30 @@ class Workspace(Protocol):
     def write_bytes(self, path: str, data: bytes) -> Path:
         """Replaces or creates a regular file atomically (temporary file beside it, fsync, rename), keeping its mode.
 
-        Missing parent folders are made. Returns the canonical path.
+        Missing parent folders are made. Returns the canonical path. In a session the old content is kept first, so that
+        the change can be undone: it waits for the disk, so async code calls it with `await in_thread(...)`.
+
+        Raises:
+            ToolError: DENIED, UNSUPPORTED (a folder), VERSION_CONFLICT (this call read it, and it was changed since) or
+                FAILED; the old content is untouched.
         """
         ...
+
+    def delete(self, path: str) -> Path:
+        """Removes a regular file; through a link, the file that it leads to. Returns the canonical path.
+
+        Raises:
+            ToolError: NOT_FOUND, and as for `write_bytes`.
+        """
+        raise ToolError(f"{path} was not removed: this workspace removes no files", ToolErrorKind.UNSUPPORTED)
+
+    def seen(self, path: str) -> str | None:
+        """SHA-256 in hexadecimal of what the model last saw of the file, None when it never did."""
+        return None
+
+    def mark_seen(self, path: str, data: bytes) -> None:
+        """The model is shown the file, whose content is *data*. What this call writes counts as seen by itself."""
+        return  # an empty body would make the method abstract
 
 
 class ToolUse(Protocol):
@@ -197,6 +223,29 @@ class ToolUse(Protocol):
 
     def attach(self, image: Image) -> None:
         """Adds an image to the result."""
+
+
+@runtime_checkable
+class OrchestratingUse(ToolUse, Protocol):
+    """What a running call may use whose tool says `orchestrates=True`."""
+
+    async def calls(self, calls: Sequence[tuple[str, JsonObject]]) -> tuple[ToolResult, ...]:
+        """Runs other tools: each call passes the same gate, hooks, lanes and cleaning as one of the model.
+
+        They are judged in order, read-only ones run side by side (eight at most), all others alone and in order. Each
+        has an id of its own, `<call_id>.<n>`, counted from 1; its events are shown, its result enters the history only
+        through what this tool answers. Cancelling the caller ends them all.
+
+        Args:
+            calls: The name and arguments of each.
+
+        Returns:
+            One result for each call, in the order asked; what failed or was refused is a result that says so.
+
+        Raises:
+            SessionError: The journal cannot be written, or the session is closing.
+        """
+        ...
 
 
 @runtime_checkable

@@ -5,7 +5,20 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from a3s_code.plugin import Effects, Image, JsonObject, Target, Tool, ToolOutput, ToolSpec, ToolUse, Workspace
+from a3s_code.plugin import (
+    Effects,
+    Image,
+    JsonObject,
+    OrchestratingUse,
+    Target,
+    Tool,
+    ToolErrorKind,
+    ToolOutput,
+    ToolResult,
+    ToolSpec,
+    ToolUse,
+    Workspace,
+)
 from a3s_code.testing.workspace import PlainWorkspace
 
 __all__ = ["EchoTool", "FakeTool", "RecordingUse", "ToolAnswer"]
@@ -86,20 +99,31 @@ class EchoTool(FakeTool):
         )
 
 
-class RecordingUse(ToolUse):
+class RecordingUse(OrchestratingUse):
     """What a tool gets when a test runs it without a session.
 
     Args:
         folder: The workspace.
         call_id: The id of the call.
         deadline_s: Seconds that the tool is told it has left.
+        answer: The result of each call that the tool starts, by name and arguments; default "ok".
 
     Attributes:
         deltas: What the tool emitted.
         images: What it attached.
+        started: The calls that it started.
     """
 
-    def __init__(self, folder: Path, *, call_id: str = "call_1", deadline_s: float | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        call_id: str = "call_1",
+        deadline_s: float | None = None,
+        answer: Callable[[str, JsonObject], ToolOutput] = lambda name, args: ToolOutput.ok("ok"),
+    ):
+        self.started: list[tuple[str, JsonObject]] = []
+        self._answer = answer
         self.deltas: list[str] = []
         self.images: list[Image] = []
         self._workspace = PlainWorkspace(folder)
@@ -123,3 +147,20 @@ class RecordingUse(ToolUse):
 
     def attach(self, image: Image) -> None:
         self.images.append(image)
+
+    async def calls(self, calls: Sequence[tuple[str, JsonObject]]) -> tuple[ToolResult, ...]:
+        self.started += calls
+        first = len(self.started) - len(calls) + 1
+        return tuple(self._result(number, name, args) for number, (name, args) in enumerate(calls, first))
+
+    def _result(self, number: int, name: str, args: JsonObject) -> ToolResult:
+        output = self._answer(name, args)
+        return ToolResult(
+            call_id=f"{self.call_id}.{number}",
+            name=name,
+            output=output.text,
+            exit_code=0 if output.success else 1,
+            metadata=output.metadata,
+            images=output.images,
+            kind=None if output.success else (output.kind or ToolErrorKind.FAILED).value,
+        )

@@ -44,3 +44,9 @@ class PlainWorkspace(Workspace):
         if found.exists():
             beside.chmod(found.stat().st_mode)
         return beside.replace(found)
+
+    def delete(self, path: str) -> Path:
+        self.read_bytes(path)
+        found = self.resolve(path, write=True)
+        found.unlink()
+        return found

@@ -2,14 +2,16 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 from urllib.request import getproxies_environment, proxy_bypass
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from a3s_code.plugin import (
+    A3SCodeError,
     BoundHttp,
     ConfigError,
     HttpRequest,
@@ -19,7 +21,9 @@ from a3s_code.plugin import (
     ModelErrorKind,
     ToolError,
     ToolErrorKind,
+    in_thread,
 )
+from a3s_code_http.decoding import Decoder
 from a3s_code_http.egress import Address, Resolver, admit, follow, parse
 
 if TYPE_CHECKING:
@@ -27,11 +31,14 @@ if TYPE_CHECKING:
 
     import httpx2
 
-__all__ = ["Httpx2Client"]
+__all__ = ["Httpx2Client", "Recorder", "Sent"]
 
 T = TypeVar("T")
 
 MAX_REDIRECTS = 10
+MAX_WEB_BYTES = 64 * 1024 * 1024
+"""Bytes of one body from the public web, as sent and as decoded; who wants less stops reading."""
+
 KEEPALIVE_S = 60.0
 """Idle seconds after which a connection is closed; longer than most tools run between two rounds."""
 
@@ -42,6 +49,33 @@ _SAFE_ACROSS_ORIGINS = frozenset({"accept", "accept-language", "user-agent"})
 """All that a redirect takes to another origin: anything else may be a credential."""
 
 
+@frozen(kw_only=True)
+class Sent:
+    """One request as it went out; a redirect, and a second address of the same host, are further ones.
+
+    Args:
+        purpose: "provider", "mcp" or "public_web".
+        method: GET, POST, …
+        url: The address under the host's name.
+        connected_to: The checked IP address (public_web), else the proxy's address without credentials, else None.
+        headers: As sent, names in lower case.
+        body: As sent.
+        status: The status of the answer, None when there was none.
+    """
+
+    purpose: str
+    method: str
+    url: str
+    connected_to: str | None
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    status: int | None
+
+
+Recorder = Callable[[Sent], None]
+"""Is told of each request when its answer begins or fails; for tests that ask what left the process."""
+
+
 class Httpx2Client:
     """Hands out clients that can reach only what their purpose allows.
 
@@ -49,11 +83,21 @@ class Httpx2Client:
 
     Args:
         resolve: Looks a name up for the public web; default: the system's resolver.
+        record: Is told of every request; for tests.
+        max_web_bytes: Most bytes of one body from the public web.
     """
 
-    def __init__(self, *, resolve: Resolver | None = None):
+    def __init__(
+        self,
+        *,
+        resolve: Resolver | None = None,
+        record: Recorder | None = None,
+        max_web_bytes: int = MAX_WEB_BYTES,
+    ):
         self._pools = _Pools()
         self._resolve = resolve or _system_resolver
+        self._record = record
+        self._max_web_bytes = max_web_bytes
 
     def provider(self, origin: str) -> BoundHttp:
         """Reaches only *origin*, through the proxy that the environment names, if any; no redirects.
@@ -61,7 +105,7 @@ class Httpx2Client:
         Raises:
             ConfigError: When *origin* is not an http or https address.
         """
-        return _OneOrigin(_origin(origin), self._pools, proxies=True)
+        return _OneOrigin(_origin(origin), _Wire(self._pools, "provider", self._record))
 
     def mcp(self, origin: str) -> BoundHttp:
         """Reaches only *origin*, directly; no redirects.
@@ -69,11 +113,11 @@ class Httpx2Client:
         Raises:
             ConfigError: When *origin* is not an http or https address.
         """
-        return _OneOrigin(_origin(origin), self._pools, proxies=False)
+        return _OneOrigin(_origin(origin), _Wire(self._pools, "mcp", self._record))
 
     def public_web(self) -> BoundHttp:
         """Reaches only public addresses; at most ten redirects, each through the same gate; no proxies."""
-        return _PublicWeb(self._pools, self._resolve)
+        return _PublicWeb(_Wire(self._pools, "public_web", self._record), self._resolve, self._max_web_bytes)
 
     async def aclose(self) -> None:
         """Closes all connections; a second call does nothing."""
@@ -90,8 +134,9 @@ def _origin(written: str) -> Address:
 
 
 async def _system_resolver(host: str, port: int) -> list[str]:
-    answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(answer[4][0]) for answer in answers]
+    # in a thread that can be abandoned: the system may look for half a minute, and nothing ends it
+    answers = await in_thread(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
 
 
 class _Pools:
@@ -141,12 +186,49 @@ def _transport(tls: "ssl.SSLContext", proxy: str | None, *, keep_alive: bool) ->
 
 
 @frozen
+class _Wire:
+    """Sends what was admitted, for one purpose."""
+
+    _pools: _Pools
+    purpose: str
+    _record: Recorder | None
+
+    async def send(
+        self, request: HttpRequest, address: Address, watch: "_Watch", number: str | None = None
+    ) -> "httpx2.Response":
+        """The beginning of the answer; with *number* the connection goes to that IP address."""
+        proxy = _proxy(address) if self.purpose == "provider" else None
+        # Without keep-alive for the web: a kept TLS connection stands for one name, the pool knows it by its number.
+        transport = await self._pools.open(proxy=proxy, keep_alive=self.purpose != "public_web")
+        outgoing = _outgoing(request, address, number)
+        sent = Sent(
+            purpose=self.purpose,
+            method=request.method,
+            url=address.url,
+            connected_to=number or (proxy and proxy.rpartition("@")[2]),
+            headers=dict(outgoing.headers),
+            body=request.body,
+            status=None,
+        )
+        try:
+            response = await watch.wait(transport.handle_async_request(outgoing))
+        except A3SCodeError:
+            self._tell(sent)
+            raise
+        self._tell(evolve(sent, status=response.status_code))
+        return response
+
+    def _tell(self, sent: Sent) -> None:
+        if self._record is not None:
+            self._record(sent)
+
+
+@frozen
 class _OneOrigin:
     """Reaches one origin; a redirect is an answer like any other."""
 
     _address: Address
-    _pools: _Pools
-    _proxies: bool
+    _wire: _Wire
 
     def send(self, request: HttpRequest) -> AbstractAsyncContextManager[HttpResponse]:
         return self._exchange(request)
@@ -161,8 +243,7 @@ class _OneOrigin:
                 ToolErrorKind.DENIED,
             )
         watch = _Watch(address.netloc, request.timeouts)
-        transport = await self._pools.open(proxy=_proxy(address) if self._proxies else None)
-        response = await watch.wait(transport.handle_async_request(_outgoing(request, address)))
+        response = await self._wire.send(request, address, watch)
         try:
             yield _Answer(response, address.url, watch)
         finally:
@@ -182,8 +263,9 @@ def _proxy(address: Address) -> str | None:
 class _PublicWeb:
     """Reaches public addresses: looks a name up once, checks every answer, connects to what it checked."""
 
-    _pools: _Pools
+    _wire: _Wire
     _resolve: Resolver
+    _max_bytes: int
 
     def send(self, request: HttpRequest) -> AbstractAsyncContextManager[HttpResponse]:
         return self._exchange(request)
@@ -197,7 +279,7 @@ class _PublicWeb:
             try:
                 location = response.headers.get("location") if response.status_code in _REDIRECTS else None
                 if location is None:
-                    yield _Answer(response, address.url, watch)
+                    yield _Answer(response, address.url, watch, self._max_bytes)
                     return
             finally:
                 await response.aclose()
@@ -205,16 +287,14 @@ class _PublicWeb:
         raise ToolError(f"Stopped after {MAX_REDIRECTS} redirects; is there a loop?", ToolErrorKind.DENIED)
 
     async def _ask(self, request: HttpRequest, address: Address, watch: "_Watch") -> "httpx2.Response":
-        # No keep-alive here: a kept TLS connection stands for one name, but the pool would know it by its number.
-        transport = await self._pools.open(keep_alive=False)
         *first, last = await watch.wait(admit(address, self._resolve))
         for number in first:
             try:
-                return await watch.wait(transport.handle_async_request(_outgoing(request, address, number)))
+                return await self._wire.send(request, address, watch, number)
             except ModelError as exc:
                 if not _never_connected(exc):
                     raise
-        return await watch.wait(transport.handle_async_request(_outgoing(request, address, last)))
+        return await self._wire.send(request, address, watch, last)
 
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -295,11 +375,14 @@ class _Watch:
             raise self._stalled(f"{self._netloc} was silent for {self._timeouts.read_s:g} s") from exc
         except TimeoutError as exc:
             raise self._stalled(f"{self._netloc} took longer than {self._timeouts.total_s:g} s") from exc
-        except httpx2.DecodingError as exc:
+        except zlib.error as exc:
             text = f"The answer of {self._netloc} could not be decompressed"
             raise ModelError(text, kind=ModelErrorKind.PROTOCOL) from exc
         except httpx2.ConnectError as exc:
             text = f"Could not connect to {self._netloc} ({exc}); check the address, the network and any proxy"
+            raise ModelError(text, kind=ModelErrorKind.CONNECTION) from exc
+        except socket.gaierror as exc:
+            text = f"No address was found for {self._netloc} ({exc.strerror}); check the name and the network"
             raise ModelError(text, kind=ModelErrorKind.CONNECTION) from exc
         except (httpx2.HTTPError, OSError) as exc:
             text = f"The connection to {self._netloc} broke off ({exc or type(exc).__name__})"
@@ -316,6 +399,7 @@ class _Answer:
     _response: "httpx2.Response"
     url: str
     _watch: _Watch
+    _max_bytes: int | None = None
 
     @property
     def status(self) -> int:
@@ -326,6 +410,30 @@ class _Answer:
         return dict(self._response.headers)  # httpx2 gives the names in lower case
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        async with aclosing(self._response.aiter_bytes()) as pieces:
-            while (piece := await self._watch.wait(anext(pieces, None))) is not None:
-                yield piece
+        decoder = self._decoder()
+        received = decoded = 0
+        async with aclosing(self._response.aiter_raw()) as raw:
+            while (chunk := await self._watch.wait(anext(raw, None))) is not None:
+                received += len(chunk)
+                pieces = decoder.feed(chunk)
+                while (piece := await self._watch.wait(_next(pieces))) is not None:
+                    decoded += len(piece)
+                    self._check(max(received, decoded))
+                    yield piece
+
+    def _decoder(self) -> Decoder:
+        try:
+            return Decoder(self._response.headers.get("content-encoding", ""))
+        except ValueError as exc:
+            text = f'The answer is encoded as "{exc}", which was not asked for; ask another server'
+            raise ModelError(text, kind=ModelErrorKind.PROTOCOL) from exc
+
+    def _check(self, count: int) -> None:
+        if self._max_bytes is not None and count > self._max_bytes:
+            text = f"The answer has more than {self._max_bytes:,} bytes; it was not read to the end."
+            raise ToolError(text, ToolErrorKind.TOO_LARGE)
+
+
+async def _next(pieces: Iterator[bytes]) -> bytes | None:
+    await asyncio.sleep(0)  # a long body decodes in many steps: others run between them, and the deadline is seen
+    return next(pieces, None)

@@ -139,7 +139,9 @@ def is_public(answer: str) -> bool:
     if isinstance(address, IPv6Address):
         wrapped = _wrapped(address)
         if wrapped is None:
-            return address in _GLOBAL_V6 and not any(address in network for network in _SPECIAL_V6)
+            inside = _tunnelled(address)
+            is_special = address not in _GLOBAL_V6 or any(address in network for network in _SPECIAL_V6)
+            return not is_special and (inside is None or is_public(str(inside)))
         address = wrapped
     return address.is_global and not any(address in network for network in _SPECIAL_V4)
 
@@ -149,6 +151,12 @@ def _wrapped(address: IPv6Address) -> IPv4Address | None:
     if address.scope_id is None and any(address in network for network in (_MAPPED, _NAT64)):
         return IPv4Address(int(address) & 0xFFFF_FFFF)
     return None
+
+
+def _tunnelled(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address in an ISATAP address, RFC 5214: the last 64 bits are 0000:5efe or 0200:5efe and the address."""
+    number = int(address)
+    return IPv4Address(number & 0xFFFF_FFFF) if number >> 32 & 0xFDFF_FFFF == 0x5EFE else None
 
 
 _MAPPED = IPv6Network("::ffff:0:0/96")

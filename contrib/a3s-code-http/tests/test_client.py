@@ -2,12 +2,15 @@
 
 import asyncio
 import gzip
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Self
 
 import pytest
-from a3s_code_http.client import Httpx2Client
+from a3s_code_http.client import Httpx2Client, Sent
 from a3s_code_http.plugin import a3s_code_http_client
 from a3s_code_testing.loopback import LoopbackServer, Reset, Say, Stall, Status, refused_url
 
@@ -162,6 +165,38 @@ def test_the_proxy_of_the_environment_is_for_providers_only(monkeypatch: pytest.
         assert [request.path for request in proxy.requests] == ["http://models.invalid/a"]
 
 
+def test_https_goes_through_the_proxy_as_a_tunnel(monkeypatch: pytest.MonkeyPatch):
+    seen: list[Sent] = []
+    with RawServer(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n") as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url.replace("//", "//me:secret@"))
+        monkeypatch.delenv("no_proxy", raising=False)
+        with pytest.raises(ModelError, match="403"):
+            run(
+                lambda client: fetch(client.provider("https://models.invalid"), post("https://models.invalid/a")),
+                record=seen.append,
+            )
+        assert proxy.lines == ["CONNECT models.invalid:443 HTTP/1.1"]
+    assert seen[0].connected_to == proxy.url.removeprefix("http://")
+
+
+def test_no_proxy_is_respected(monkeypatch: pytest.MonkeyPatch):
+    with LoopbackServer([]) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", ".invalid")
+        with pytest.raises(ModelError, match=r"No address was found|Could not connect"):
+            run(lambda client: fetch(client.provider("http://models.invalid"), post("http://models.invalid/a")))
+        assert proxy.requests == []
+
+
+def test_a_name_without_an_address_is_a_connection_error():
+    async def resolve(host: str, port: int) -> list[str]:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    with pytest.raises(ModelError, match=r"No address was found for site\.example") as caught:
+        run(lambda client: fetch(client.public_web(), post("http://site.example/")), resolve=resolve)
+    assert caught.value.kind is ModelErrorKind.CONNECTION
+
+
 def test_the_public_web_does_not_reach_this_machine():
     async def resolve(host: str, port: int) -> list[str]:
         return ["127.0.0.1"]
@@ -182,19 +217,100 @@ def test_bodies_are_decompressed():
     assert body == b"hello " * 1000
 
 
+def bomb(megabytes: int) -> bytes:
+    return gzip.compress(bytes(megabytes * 1024 * 1024))
+
+
+def test_a_small_body_never_becomes_a_large_one_at_once():
+    async def biggest(client: Httpx2Client) -> int:
+        async with client.provider(server.url).send(post(server.url)) as response:
+            return max([len(chunk) async for chunk in response.chunks()])
+
+    with LoopbackServer([Status(200, headers={"content-encoding": "gzip"}, body=bomb(20))]) as server:
+        assert run(biggest) <= 65_536
+
+
+def test_codings_on_top_of_each_other_are_refused():
+    turn = Status(200, headers={"content-encoding": "gzip, gzip"}, body=gzip.compress(bomb(1)))
+    with LoopbackServer([turn]) as server, pytest.raises(ModelError, match="gzip, gzip") as caught:
+        run(lambda client: fetch(client.provider(server.url), post(server.url)))
+    assert caught.value.kind is ModelErrorKind.PROTOCOL
+
+
+def test_a_damaged_coding_is_a_protocol_error():
+    turn = Status(200, headers={"content-encoding": "gzip"}, body=b"plain")
+    with LoopbackServer([turn]) as server, pytest.raises(ModelError, match="could not be decompressed") as caught:
+        run(lambda client: fetch(client.provider(server.url), post(server.url)))
+    assert caught.value.kind is ModelErrorKind.PROTOCOL
+
+
+class RawServer:
+    """Sends *answer* to whoever connects, then *drip* again and again; remembers the first lines of requests."""
+
+    def __init__(self, answer: bytes, drip: bytes = b""):
+        self.lines: list[str] = []
+        self._answer, self._drip = answer, drip
+        self._stop = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while not self._stop.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection:
+                try:
+                    self.lines.append(connection.recv(65536).decode().split("\r\n")[0])
+                    connection.sendall(self._answer)
+                    while self._drip and not self._stop.wait(0.01):
+                        connection.sendall(self._drip)
+                except OSError:
+                    continue  # the client had enough
+
+
+def test_a_body_that_never_ends_meets_the_deadline_of_the_exchange():
+    """Each piece comes in time, and the whole does not; what the server says before may be no body either."""
+    head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n"
+    body = gzip.compress(b"x")
+    with RawServer(head + b"%x\r\n%b\r\n" % (len(body), body), b"3\r\nabc\r\n") as server:
+        request = post(server.url, timeouts=HttpTimeouts(read_s=5, total_s=0.3))
+        with pytest.raises(ModelError, match=r"longer than 0\.3 s"):
+            run(lambda client: fetch(client.provider(server.url), request))
+
+
 @pytest.fixture
 def loopback_is_public(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets 127.0.0.1 count as public, so that the way behind the gate can be walked."""
     monkeypatch.setattr("a3s_code_http.egress.is_public", lambda answer: answer in {"127.0.0.1", "127.0.0.9"})
 
 
-def browse(server: LoopbackServer, path: str = "/", *, answers: tuple[str, ...] = ("127.0.0.1",), **settings: object):
+def browse(
+    server: LoopbackServer | RawServer,
+    path: str = "/",
+    *,
+    answers: tuple[str, ...] = ("127.0.0.1",),
+    client: dict[str, object] | None = None,
+    **settings: object,
+):
     async def resolve(host: str, port: int) -> tuple[str, ...]:
         return answers if host == "site.example" else ("127.0.0.1",)
 
     port = server.url.rpartition(":")[2]
     request = post(f"http://site.example:{port}{path}", **settings)
-    return run(lambda client: fetch(client.public_web(), request), resolve=resolve)
+    return run(lambda client: fetch(client.public_web(), request), resolve=resolve, **(client or {}))
 
 
 @pytest.mark.usefixtures("loopback_is_public")
@@ -204,6 +320,47 @@ def test_the_public_web_is_asked_under_its_name():
         assert server.requests[0].headers["host"].startswith("site.example:")
     assert body == b"hi"
     assert url.startswith("http://site.example:")
+
+
+@pytest.mark.usefixtures("loopback_is_public")
+@pytest.mark.parametrize("coding", ["gzip", "identity"])
+def test_a_body_from_the_web_has_a_limit(coding: str):
+    body = bomb(3) if coding == "gzip" else bytes(3 * 1024 * 1024)
+    turn = Status(200, headers={"content-encoding": coding}, body=body)
+    with LoopbackServer([turn]) as server, pytest.raises(ToolError, match="more than 1,000,000 bytes") as caught:
+        browse(server, client={"max_web_bytes": 1_000_000})
+    assert caught.value.kind is ToolErrorKind.TOO_LARGE
+
+
+@pytest.mark.usefixtures("loopback_is_public")
+def test_bytes_that_are_no_body_count_too():
+    head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n" + gzip.compress(b"x")
+    with RawServer(head, bytes(100_000)) as server, pytest.raises(ToolError, match="more than 1,000,000 bytes"):
+        browse(server, client={"max_web_bytes": 1_000_000})
+
+
+@pytest.mark.usefixtures("loopback_is_public")
+def test_no_proxy_of_the_environment_sees_the_public_web(monkeypatch: pytest.MonkeyPatch):
+    with LoopbackServer([Status(200, body="hi")]) as server, LoopbackServer([]) as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        assert browse(server)[2] == b"hi"
+        assert proxy.requests == []
+
+
+@pytest.mark.usefixtures("loopback_is_public")
+def test_every_hop_is_recorded_with_the_address_it_went_to():
+    seen: list[Sent] = []
+    with LoopbackServer([Status(302, headers={"location": "/b"}), Status(200)]) as server:
+        browse(server, "/a", answers=("127.0.0.9", "127.0.0.1"), client={"record": seen.append})
+    hops = [(sent.purpose, sent.method, sent.url.rpartition("/")[2], sent.connected_to, sent.status) for sent in seen]
+    assert hops == [
+        ("public_web", "POST", "a", "127.0.0.9", None),
+        ("public_web", "POST", "a", "127.0.0.1", 302),
+        ("public_web", "GET", "b", "127.0.0.9", None),
+        ("public_web", "GET", "b", "127.0.0.1", 200),
+    ]
+    assert "body" not in repr(seen[0])
 
 
 @pytest.mark.usefixtures("loopback_is_public")

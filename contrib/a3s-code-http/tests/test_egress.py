@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from a3s_code.plugin import ToolError, ToolErrorKind
 
-ROWS = [json.loads(line) for line in Path(__file__).with_name("urls.jsonl").read_text("utf-8").splitlines()]
+CORPUS = Path(__file__).parents[3] / "tests" / "corpus" / "urls.jsonl"
+ROWS = [json.loads(line) for line in CORPUS.read_text("utf-8").splitlines()]
 PUBLIC = "93.184.215.14"
 
 
@@ -73,13 +74,17 @@ def admitted(url: str, *answers: str) -> tuple[str, ...]:
         "4000::1",
         "::",
         "5f00::1",
+        "2606:4700::5efe:10.0.0.1",
+        "2606:4700::200:5efe:a00:1",
     ],
 )
 def test_an_address_that_is_not_public_is_known(address: str):
     assert not is_public(address)
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808", "2606:4700::5efe:8.8.8.8"]
+)
 def test_a_public_address_is_known(address: str):
     assert is_public(address)
 

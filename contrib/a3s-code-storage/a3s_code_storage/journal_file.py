@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from re import fullmatch
 
-from a3s_code.plugin import Journal, Log, SessionError, SessionInfo
+from a3s_code.plugin import Journal, Log, SessionError, SessionInfo, started_in_thread
 from a3s_code_storage.durable_files import replace_file, reported, write_all
 from a3s_code_storage.journal_format import HEADER, Layout, decode, encode, scan
 from a3s_code_storage.session_info import write_info
@@ -148,7 +148,7 @@ class FileJournal(Journal):
             elif not done.cancelled():
                 self._synced, self._synced_end = covered, covered_end
 
-        self._syncing = asyncio.get_running_loop().run_in_executor(None, os.fsync, self._fd)
+        self._syncing = started_in_thread(os.fsync, self._fd)
         self._syncing.add_done_callback(settle)
 
     async def read(self, after_seq: int = 0) -> Sequence[tuple[int, bytes]]:
@@ -158,7 +158,7 @@ class FileJournal(Journal):
         if after_seq >= len(self._starts):
             return ()
         start, end = self._starts[max(0, after_seq)], self._end
-        return await asyncio.to_thread(self._read, start, end)
+        return await started_in_thread(self._read, start, end)
 
     def _read(self, start: int, end: int) -> list[tuple[int, bytes]]:
         records: list[tuple[int, bytes]] = []
@@ -176,11 +176,11 @@ class FileJournal(Journal):
     async def put_blob(self, digest: str, data: bytes) -> None:
         """See `Journal.put_blob`."""
         self._check_usable()
-        await asyncio.to_thread(_put_blob, self._blob_path(digest), data)
+        await started_in_thread(_put_blob, self._blob_path(digest), data)
 
     async def get_blob(self, digest: str) -> bytes:
         """See `Journal.get_blob`."""
-        return await asyncio.to_thread(_get_blob, self._blob_path(digest))
+        return await started_in_thread(_get_blob, self._blob_path(digest))
 
     def _blob_path(self, digest: str) -> Path:
         if not fullmatch("[0-9a-f]{64}", digest):
@@ -191,7 +191,7 @@ class FileJournal(Journal):
         """See `Journal.snapshot`."""
         self._check_usable()
         await self._sync(len(self._starts))
-        await asyncio.to_thread(write_info, self._folder, info)
+        await started_in_thread(write_info, self._folder, info)
 
     async def aclose(self) -> None:
         """See `Journal.aclose`."""

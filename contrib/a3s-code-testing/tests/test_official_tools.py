@@ -1,5 +1,7 @@
 """The official tools and the local shell keep the contracts."""
 
+import subprocess
+
 import pytest
 from a3s_code_testing.contracts import BashSandboxContract, ToolContract
 
@@ -64,6 +66,23 @@ class TestEdit(ToolContract):
         return {**arguments, "old_string": "three"}
 
 
+class TestPatch(ToolContract):
+    @pytest.fixture
+    def tool(self):
+        from a3s_code_tools.plugin import patch
+
+        return patch()
+
+    @pytest.fixture
+    def arguments(self, workspace):
+        (workspace / "note.txt").write_text("one\ntwo\n")
+        return {"diff": "--- a/note.txt\n+++ b/note.txt\n@@ -1,2 +1,2 @@\n-one\n+1\n two\n"}
+
+    @pytest.fixture
+    def hopeless_arguments(self):
+        return {"diff": "--- a/missing.txt\n+++ b/missing.txt\n@@ -1 +1 @@\n-one\n+1\n"}
+
+
 class TestLs(ToolContract):
     @pytest.fixture
     def tool(self):
@@ -83,9 +102,9 @@ class TestLs(ToolContract):
 class TestGlob(ToolContract):
     @pytest.fixture
     def tool(self):
-        from a3s_code_tools.plugin import glob
+        from a3s_code_tools.plugin import GlobConfig, glob
 
-        return glob()
+        return glob(GlobConfig())
 
     @pytest.fixture
     def arguments(self, workspace):
@@ -125,3 +144,36 @@ class TestBash(ToolContract):
     @pytest.fixture
     def hopeless_arguments(self):
         return {"command": "no-such-program-at-all"}
+
+
+class TestBatch(ToolContract):
+    @pytest.fixture
+    def tool(self):
+        from a3s_code_tools.plugin import batch
+
+        return batch()
+
+    @pytest.fixture
+    def arguments(self):
+        return {"invocations": [{"tool": "ls"}]}
+
+    @pytest.fixture
+    def hopeless_arguments(self):
+        return {"invocations": [{"tool": "batch"}]}
+
+
+class TestGitWorktree(ToolContract):
+    @pytest.fixture
+    def tool(self):
+        from a3s_code_tools.plugin import git_worktree
+
+        return git_worktree()
+
+    @pytest.fixture
+    def arguments(self, workspace):
+        subprocess.run(["git", "init", "-q"], cwd=workspace, check=True)
+        return {"command": "status"}
+
+    @pytest.fixture
+    def hopeless_arguments(self):
+        return {"command": "list"}

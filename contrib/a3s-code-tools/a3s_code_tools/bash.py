@@ -1,4 +1,4 @@
-"""The bash tool: a shell command in the workspace, run by the session's sandbox."""
+"""The bash tool: shell commands in the workspace, run by the session's sandbox, also in the background."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from a3s_code.plugin import (
     CommandTarget,
     Effects,
     JsonObject,
+    OtherTarget,
     Target,
     ToolError,
     ToolErrorKind,
@@ -16,15 +17,20 @@ from a3s_code.plugin import (
     ToolUse,
 )
 from a3s_code_tools.child import allowed_env
+from a3s_code_tools.deltas import Deltas
+from a3s_code_tools.jobs import Job, Jobs
 from a3s_code_tools.output import MAX_OUTPUT_BYTES
 
-__all__ = ["BashTool"]
+__all__ = ["BashTool", "without_overwritten"]
 
 MAX_TIMEOUT_MS = 600_000
+BACKGROUND_TIMEOUT_MS = 24 * 3600 * 1000
 
 
 def _targets(args: JsonObject) -> Sequence[Target]:
-    return (CommandTarget(str(args["command"])),)
+    if "command" in args:
+        return (CommandTarget(str(args["command"])),)
+    return (OtherTarget(f"{args.get('action', 'output')} {args.get('job')}"),)
 
 
 class BashTool:
@@ -40,7 +46,9 @@ class BashTool:
         name="bash",
         description=(
             "Run a command with bash in the workspace. Output and errors come together, the middle is left out when "
-            "there is much. There is no terminal and no input; background jobs end with the command."
+            "there is much. There is no terminal and no input; everything the command started ends with it. For a "
+            "server or a long build set background: it goes on as a job, which ends with the session; see its new "
+            "output with job, end it with job and action stop."
         ),
         schema={
             "type": "object",
@@ -50,12 +58,30 @@ class BashTool:
                     "type": "integer",
                     "minimum": 1,
                     "maximum": MAX_TIMEOUT_MS,
-                    "description": "Milliseconds until it is killed; default 120000.",
+                    "description": (
+                        "Milliseconds until the command is killed; default 120000, in the background none. With job: "
+                        "how long to wait for its end; default 0."
+                    ),
+                },
+                "background": {"type": "boolean", "description": "Start a job and return at once."},
+                "job": {"type": "string", "description": "A job, instead of a command."},
+                "action": {"enum": ["output", "stop"], "description": "What to do with the job; default output."},
+                "offset": {
+                    "type": "integer",
+                    "description": (
+                        "Byte of the job's output to start at, negative from its end; default: what is new since the "
+                        "last look."
+                    ),
                 },
             },
-            "required": ["command"],
             "additionalProperties": False,
-            "examples": [{"command": "git status --short"}, {"command": "pytest -q", "timeout": 300_000}],
+            "examples": [
+                {"command": "git status --short"},
+                {"command": "pytest -q", "timeout": 300_000},
+                {"command": "npm run dev", "background": True},
+                {"job": "b1"},
+                {"job": "b1", "action": "stop"},
+            ],
         },
         effects=Effects.DESTRUCTIVE | Effects.OPEN_WORLD,
         targets=_targets,
@@ -63,33 +89,124 @@ class BashTool:
 
     def __init__(self, sandbox: BashSandbox, *, timeout_ms: int = 120_000, env_names: Sequence[str] = ()):
         self._sandbox = sandbox
+        self._jobs = Jobs(sandbox)
         self._timeout_ms = timeout_ms
         self._env_names = tuple(env_names)
 
     async def run(self, args: JsonObject, use: ToolUse) -> ToolOutput:
+        if ("command" in args) == ("job" in args):
+            raise ToolError("give either a command or a job", ToolErrorKind.INVALID_ARGUMENT)
+        ignored = [name for name in (("background",) if "job" in args else ("action", "offset")) if name in args]
+        if ignored:
+            other = "a command" if "job" in args else "a job"
+            raise ToolError(f"{ignored[0]} goes with {other} only", ToolErrorKind.INVALID_ARGUMENT)
         timeout = args.get("timeout")
-        timeout_ms = min(int(timeout) if isinstance(timeout, int | float) else self._timeout_ms, MAX_TIMEOUT_MS)
-        result = await self._sandbox.run(
-            BashCommand(
-                command=str(args["command"]),
-                cwd=str(use.workspace.root),
-                env=allowed_env(self._env_names),
-                timeout_ms=timeout_ms,
-                max_output_bytes=MAX_OUTPUT_BYTES,
-            ),
-            use.emit,
+        timeout_ms = min(int(timeout), MAX_TIMEOUT_MS) if isinstance(timeout, int | float) else None
+        if "job" in args:
+            return await self._look(self._jobs.get(str(args["job"])), args, timeout_ms or 0)
+        is_background = bool(args.get("background", False))
+        command = BashCommand(
+            command=str(args["command"]),
+            cwd=str(use.workspace.root),
+            env=allowed_env(self._env_names),
+            timeout_ms=timeout_ms or (BACKGROUND_TIMEOUT_MS if is_background else self._timeout_ms),
+            max_output_bytes=MAX_OUTPUT_BYTES,
         )
-        if result.timed_out:
-            raise ToolError(f"{_ended(result.output)}[Command timed out after {timeout_ms}ms]", ToolErrorKind.TIMEOUT)
+        return self._start(command) if is_background else await self._run(command, use)
+
+    async def aclose(self) -> None:
+        """Ends the jobs."""
+        await self._jobs.aclose()
+
+    # A command
+
+    async def _run(self, command: BashCommand, use: ToolUse) -> ToolOutput:
+        job, deltas = self._jobs.new(command), Deltas(use.emit)
+
+        def take(piece: str) -> None:
+            deltas.add(piece)
+            job.output.add(piece)
+
+        try:
+            result = job.result = await self._sandbox.run(command, take)
+        except BaseException:
+            job.output.close()
+            raise
+        finally:
+            deltas.close()
+        output = without_overwritten(result.output)
         metadata: JsonObject = {"exit_code": result.exit_code, "omitted_bytes": result.omitted_bytes}
+        if result.omitted_bytes and job.output.size > MAX_OUTPUT_BYTES:
+            self._jobs.keep(job)
+            metadata = {**metadata, "job": job.id, "output_bytes": job.output.size}
+            middle = MAX_OUTPUT_BYTES // 2
+            note = f'bash(job="{job.id}", offset={middle}) shows what was left out'
+            output = f"{_ended(output)}[The output has {job.output.size} bytes; {note}]\n"
+        else:
+            job.output.close()
+        if result.timed_out:
+            raise ToolError(f"{_ended(output)}[Command timed out after {command.timeout_ms}ms]", ToolErrorKind.TIMEOUT)
         if result.exit_code == 0:
-            return ToolOutput(text=result.output or "(no output)", metadata=metadata)
+            return ToolOutput(text=output or "(no output)", metadata=metadata)
         return ToolOutput(
-            text=f"{_ended(result.output)}[Exit code: {result.exit_code}]",
+            text=f"{_ended(output)}[Exit code: {result.exit_code}]",
             success=False,
             exit_code=result.exit_code,
             metadata=metadata,
         )
+
+    # Jobs
+
+    def _start(self, command: BashCommand) -> ToolOutput:
+        job = self._jobs.start(command)
+        text = (
+            f'[Job {job.id} is running. bash(job="{job.id}") shows its new output, '
+            f'bash(job="{job.id}", action="stop") ends it.]'
+        )
+        return ToolOutput(text=text, metadata={"job": job.id, "running": True})
+
+    async def _look(self, job: Job, args: JsonObject, wait_ms: int) -> ToolOutput:
+        if args.get("action") == "stop":
+            await job.stop()
+        elif wait_ms:
+            await job.ended(wait_ms / 1000)
+        offset = args.get("offset")
+        asked = int(offset) if isinstance(offset, int | float) else job.seen
+        page = job.output.page(asked, MAX_OUTPUT_BYTES)
+        job.seen = max(job.seen, page.end)
+        notes = [f"Job {job.id} {job.state}; {job.output.size} bytes of output"]
+        if 0 <= asked < page.start:
+            notes.insert(0, f"{page.start - asked} bytes before this are not kept")
+        if page.end < job.output.size:
+            notes.append(f"go on with offset={page.end}")
+        exit_code = job.result.exit_code if job.result is not None else None
+        return ToolOutput(
+            text=f"{_ended(without_overwritten(page.text))}[{'; '.join(notes)}]",
+            metadata={
+                "job": job.id,
+                "running": job.is_running,
+                "exit_code": exit_code,
+                "output_bytes": job.output.size,
+                "next_offset": page.end,
+            },
+        )
+
+
+def without_overwritten(text: str) -> str:
+    """The text as a terminal leaves it: of a line that was written again and again (a progress bar) the last state.
+
+    A carriage return before a line end stays; a note at the end counts what is left out.
+    """
+    lines, count = text.split("\n"), 0
+    for index, line in enumerate(lines):
+        states = line.rstrip("\r")
+        if "\r" in states:
+            count += states.count("\r")
+            lines[index] = line[states.rindex("\r") + 1 :]
+    if not count:
+        return text
+    kept = "\n".join(lines)
+    return f"{_ended(kept)}[{count} overwritten states of lines left out]\n"
 
 
 def _ended(output: str) -> str:

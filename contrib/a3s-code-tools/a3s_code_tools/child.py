@@ -8,13 +8,24 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from attrs import frozen
 
-__all__ = ["ENV_NAMES", "Ended", "allowed_env", "run_child"]
+__all__ = [
+    "ENV_NAMES",
+    "MARK",
+    "PIPE_GRACE_S",
+    "TERM_GRACE_S",
+    "Ended",
+    "OutputPipe",
+    "allowed_env",
+    "kill_marked",
+    "run_child",
+    "within",
+]
 
 TERM_GRACE_S = 0.5
 """Seconds between SIGTERM and SIGKILL."""
@@ -137,23 +148,59 @@ def _started(
         return start(file.fileno())
 
 
+class OutputPipe:
+    """The reading end of a program's stdout and stderr.
+
+    Args:
+        descriptor: The end, owned from now on.
+        on_bytes: Gets what comes; must not raise.
+    """
+
+    def __init__(self, descriptor: int, on_bytes: Callable[[bytes], None]):
+        self._descriptor = descriptor
+        self._on_bytes = on_bytes
+        self._loop = asyncio.get_running_loop()
+        self.ended = asyncio.Event()
+        os.set_blocking(descriptor, False)
+        self._loop.add_reader(descriptor, self._read)
+
+    def _read(self) -> bool:
+        """Hands on what there is; whether more may come."""
+        try:
+            chunk = os.read(self._descriptor, _CHUNK)
+        except BlockingIOError:
+            return False
+        if chunk:
+            self._on_bytes(chunk)
+            return True
+        self._loop.remove_reader(self._descriptor)
+        self.ended.set()
+        return False
+
+    def close(self) -> None:
+        """Hands on what is still in the pipe."""
+        try:
+            for _ in range(_LAST_READS):
+                if self.ended.is_set() or not self._read():
+                    break
+        finally:
+            self._loop.remove_reader(self._descriptor)
+            os.close(self._descriptor)
+
+
 class _Child:
     """A started program with its pipe."""
 
     def __init__(self, process: subprocess.Popen[bytes], mark: str, read_end: int, on_bytes: Callable[[bytes], None]):
         self._process = process
         self._mark = mark.encode()
-        self._pipe = read_end
-        self._on_bytes = on_bytes
+        self._pipe = OutputPipe(read_end, on_bytes)
         self._loop = asyncio.get_running_loop()
         self._exited = asyncio.Event()
-        self._ended = asyncio.Event()
 
     async def run(self, timeout_s: float) -> Ended:
         timed_out = False
         try:
-            os.set_blocking(self._pipe, False)
-            self._loop.add_reader(self._pipe, self._read)
             threading.Thread(target=self._watch, name="a3s-code-child", daemon=True).start()
             try:
                 async with asyncio.timeout(timeout_s):
@@ -161,24 +208,11 @@ class _Child:
             except TimeoutError:
                 timed_out = True
             else:
-                await _within(PIPE_GRACE_S, self._ended)
+                await within(PIPE_GRACE_S, self._pipe.ended.wait())
         finally:
             await self._end()
         code = -signal.SIGKILL if self._process.returncode is None else self._process.returncode
         return Ended(code if code >= 0 else 128 - code, timed_out)
-
-    def _read(self) -> bool:
-        """Hands on what there is; whether more may come."""
-        try:
-            chunk = os.read(self._pipe, _CHUNK)
-        except BlockingIOError:
-            return False
-        if chunk:
-            self._on_bytes(chunk)
-            return True
-        self._loop.remove_reader(self._pipe)
-        self._ended.set()
-        return False
 
     def _watch(self) -> None:
         """Runs in a thread: waits without reaping, so that the number of the group cannot be given to others."""
@@ -191,34 +225,32 @@ class _Child:
         try:
             if not self._exited.is_set():
                 _signal_group(self._process.pid, signal.SIGTERM)
-                await _within(TERM_GRACE_S, self._exited)
+                await within(TERM_GRACE_S, self._exited.wait())
         finally:
             try:
-                self._kill()
-                for _ in range(_LAST_READS):
-                    if self._ended.is_set() or not self._read():
-                        break
+                _signal_group(self._process.pid, signal.SIGKILL)
+                kill_marked(self._process.pid, self._mark)
+                with suppress(subprocess.TimeoutExpired):  # stuck in the system; nobody can end it
+                    self._process.wait(timeout=1.0)
             finally:
-                self._loop.remove_reader(self._pipe)
-                os.close(self._pipe)
-
-    def _kill(self) -> None:
-        """Kills the group and whoever left it; blocks for the few milliseconds that dying takes."""
-        _signal_group(self._process.pid, signal.SIGKILL)
-        give_up = time.monotonic() + 1.0
-        while (left := _left(self._process.pid, self._mark)) and time.monotonic() < give_up:
-            for pid in left:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(0.002)
-        with suppress(subprocess.TimeoutExpired):  # stuck in the system; nobody can end it
-            self._process.wait(timeout=1.0)
+                self._pipe.close()
 
 
-async def _within(seconds: float, event: asyncio.Event) -> None:
+async def within(seconds: float, event: Awaitable[object]) -> None:
+    """Awaits *event*, at most so long."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            await event.wait()
+            await event
+
+
+def kill_marked(group: int, mark: bytes) -> None:
+    """Kills the group and whoever left it with the mark; blocks for the few milliseconds that dying takes."""
+    give_up = time.monotonic() + 1.0
+    while (left := _left(group, mark)) and time.monotonic() < give_up:
+        for pid in left:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.002)
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

@@ -1,10 +1,11 @@
 """Opening a folder without following links, so that one swapped in after the check is not entered."""
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-__all__ = ["opened"]
+__all__ = ["open_regular", "opened"]
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -28,3 +29,15 @@ def opened(root: str, parts: Sequence[str]) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def open_regular(name: str, folder: int) -> int | None:
+    """A descriptor for reading a regular file, or None; follows no link and never waits."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    except OSError:
+        return None
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    return None

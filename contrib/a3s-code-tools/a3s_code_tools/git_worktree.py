@@ -1,8 +1,14 @@
 """The git_worktree tool: further working copies of the repository, inside the workspace."""
 
+import asyncio
+import os
 import re
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from attrs import frozen
 
 from a3s_code.plugin import (
     CommandTarget,
@@ -16,16 +22,18 @@ from a3s_code.plugin import (
     ToolSpec,
     ToolUse,
     Workspace,
+    in_thread,
 )
-from a3s_code_tools.child import allowed_env, run_child
-from a3s_code_tools.output import MAX_OUTPUT_BYTES
+from a3s_code_tools.git import Git, GitError
+from a3s_code_tools.output import shown
 
 __all__ = ["GitWorktreeTool"]
 
-# hooks and the file-system monitor are programs that the repository's own configuration names
-_NEUTRAL = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
+UNDO_S = 10.0
+"""Seconds for taking back a worktree that could not be finished."""
 
 _FOLDER = ".worktrees"
+_DETACHED = "(detached HEAD)"
 
 
 def _default_path(branch: str) -> str:
@@ -52,17 +60,18 @@ def _targets(args: JsonObject) -> Sequence[Target]:
 
 
 class GitWorktreeTool:
-    """Creates, lists and removes git worktrees.
+    """Creates, lists and removes git worktrees; no program that the repository names is run.
 
     Args:
-        timeout_s: Seconds for each git command.
+        timeout_s: Seconds for all git commands of a call together.
     """
 
     spec = ToolSpec(
         name="git_worktree",
         description=(
             "Work with git worktrees: create a further working copy on a branch (default folder .worktrees/<branch>), "
-            "list them, remove one, or show the status of the workspace's repository."
+            "list them, remove one, or show the status of the workspace's repository. Hooks and filters of the "
+            "repository (such as Git LFS) are not run."
         ),
         schema={
             "type": "object",
@@ -72,11 +81,22 @@ class GitWorktreeTool:
                 "path": {"type": "string", "description": "create, remove: the worktree's folder in the workspace."},
                 "new_branch": {"type": "boolean", "default": True, "description": "create: make the branch."},
                 "base": {"type": "string", "default": "HEAD", "description": "create: where a new branch starts."},
-                "force": {"type": "boolean", "default": False, "description": "remove: even with changes."},
+                "force": {
+                    "type": "boolean",
+                    "default": False,
+                    "description": (
+                        "remove: even with uncommitted changes, which are lost; "
+                        "create: in the place of a worktree whose folder is gone."
+                    ),
+                },
             },
             "required": ["command"],
             "additionalProperties": False,
-            "examples": [{"command": "create", "branch": "fix-42"}, {"command": "remove", "path": ".worktrees/fix-42"}],
+            "examples": [
+                {"command": "status"},
+                {"command": "create", "branch": "fix-42"},
+                {"command": "remove", "path": ".worktrees/fix-42"},
+            ],
         },
         effects=Effects.DESTRUCTIVE,
         targets=_targets,
@@ -87,8 +107,12 @@ class GitWorktreeTool:
 
     async def run(self, args: JsonObject, use: ToolUse) -> ToolOutput:
         for key in ("branch", "path", "base"):
-            _refuse_option(key, args.get(key))
-        git = _Git(use, self._timeout_s)
+            _check(key, args.get(key))
+        root = use.workspace.root
+        limit_s = self._timeout_s if use.deadline_s is None else min(self._timeout_s, use.deadline_s)
+        ends_at = asyncio.get_running_loop().time() + limit_s
+        git = Git(root, ends_at=ends_at, limit_s=limit_s)
+        await _require_repository(git, root)
         match args["command"]:
             case "create":
                 return await _create(git, args, use.workspace)
@@ -97,131 +121,266 @@ class GitWorktreeTool:
             case "list":
                 return await _list(git)
             case "status":
-                return await _status(git, use.workspace)
+                return await _status(git, root)
             case unknown:
-                raise ToolError(
-                    f"unknown command {unknown!r}; there are: create, list, remove, status",
-                    ToolErrorKind.INVALID_ARGUMENT,
-                )
+                text = f"unknown command {unknown!r}; there are: create, list, remove, status"
+                raise ToolError(text, ToolErrorKind.INVALID_ARGUMENT)
 
 
-def _refuse_option(key: str, value: object) -> None:
-    if isinstance(value, str) and value.startswith("-"):
+def _check(key: str, value: object) -> None:
+    if not isinstance(value, str):
+        return
+    if value.startswith("-"):
         raise ToolError(f'{key} {value!r} starts with "-", git would take it as an option', ToolErrorKind.DENIED)
+    if any(ord(letter) < 32 or letter == "\x7f" for letter in value):
+        raise ToolError(f"{key} {value!r} holds a control character", ToolErrorKind.INVALID_ARGUMENT)
 
 
-async def _create(git: "_Git", args: JsonObject, workspace: Workspace) -> ToolOutput:
+async def _require_repository(git: Git, root: Path) -> None:
+    """The workspace is a repository's working copy, or a bare repository.
+
+    Raises:
+        ToolError: NOT_FOUND there is none; DENIED git does not trust it, or its files lie elsewhere.
+    """
+    try:
+        inside, bare = (await git("rev-parse", "--is-inside-work-tree", "--is-bare-repository")).split()
+        top = await git("rev-parse", "--show-toplevel") if inside == "true" else ""
+    except GitError as error:
+        if "dubious ownership" in error.said:
+            text = "git does not trust this repository, because it belongs to somebody else; tell the user"
+            raise ToolError(text, ToolErrorKind.DENIED) from error
+        text = f"Not a git repository: {root} ({error.said}); make one with git init, or go on without worktrees"
+        raise ToolError(text, ToolErrorKind.NOT_FOUND) from error
+    if bare == "true":
+        return
+    if inside != "true" or os.path.realpath(_line(top)) != os.path.realpath(root):
+        text = "the repository's files lie outside the workspace (core.worktree); it is left alone"
+        raise ToolError(text, ToolErrorKind.DENIED)
+
+
+def _line(output: str) -> str:
+    return output.removesuffix("\n")
+
+
+@frozen(kw_only=True)
+class _Worktree:
+    """An entry of `git worktree list`; *locked* and *prunable* are the reasons, "" for none given, None for no."""
+
+    path: str
+    branch: str = _DETACHED
+    locked: str | None = None
+    prunable: str | None = None
+
+    @classmethod
+    def read(cls, block: str) -> "_Worktree":
+        fields = dict(line.partition(" ")[::2] for line in block.splitlines())
+        where = "(bare)" if "bare" in fields else _DETACHED
+        if "branch" in fields:
+            where = f"[{shown(fields['branch'].removeprefix('refs/heads/'))}]"
+        return cls(
+            path=fields.get("worktree", "?"),
+            branch=where,
+            locked=fields.get("locked"),
+            prunable=fields.get("prunable"),
+        )
+
+    def __str__(self) -> str:
+        notes = [("locked", self.locked), ("prunable", self.prunable)]
+        said = [f", {word}: {why}" if why else f", {word}" for word, why in notes if why is not None]
+        return f"{shown(self.path)} {self.branch}{shown(''.join(said))}"
+
+    def is_at(self, path: Path) -> bool:
+        return os.path.realpath(self.path) == str(path)
+
+
+async def _worktrees(git: Git) -> list[_Worktree]:
+    """All worktrees, the main one first."""
+    blocks = (await git("worktree", "list", "--porcelain")).strip().split("\n\n")
+    return [_Worktree.read(block) for block in blocks]
+
+
+async def _list(git: Git) -> ToolOutput:
+    found = await _worktrees(git)
+    lines = [f"Worktrees ({len(found)}):", *(f"  {one}" for one in found)]
+    return ToolOutput(text="\n".join(lines), metadata={"count": len(found)})
+
+
+async def _create(git: Git, args: JsonObject, workspace: Workspace) -> ToolOutput:
     branch = args.get("branch")
     if not isinstance(branch, str) or not branch:
         raise ToolError("branch parameter is required", ToolErrorKind.INVALID_ARGUMENT)
-    await git.require_repository()
-    target = workspace.resolve(_path(args) or "", write=True)
-    if target.exists():
-        raise ToolError(f"{workspace.relative(target)} exists already; choose another path")
+    is_new = args.get("new_branch") is not False
+    start = str(args.get("base") or "HEAD") if is_new else branch
+    path = _path(args) or ""
+    target = workspace.resolve(path, write=True)
+    await _require_room(git, target, workspace, force=args.get("force") is True)
+    await _require_start(git, branch, start, is_new=is_new)
     if not args.get("path"):  # else git would see the working copies as untracked files
-        workspace.write_bytes(f"{_FOLDER}/.gitignore", b"*\n")
-    base = str(args.get("base") or "HEAD")
-    wanted = (
-        ["-b", branch, "--", str(target), base] if args.get("new_branch") is not False else ["--", str(target), branch]
-    )
-    await git("worktree", "add", *wanted)
-    shown = workspace.relative(target)
-    return ToolOutput(text=f"Created worktree at: {shown}", metadata={"path": shown, "branch": branch})
+        await in_thread(workspace.write_bytes, f"{_FOLDER}/.gitignore", b"*\n")
+    is_added = False
+    try:
+        await git("worktree", "add", "--no-checkout", *(["-b", branch] if is_new else []), "--", str(target), start)
+        is_added = True
+        if workspace.resolve(path, write=True) != target:  # a link was put in between
+            raise ToolError(f"{path} was moved meanwhile; nothing was checked out", ToolErrorKind.DENIED)
+        return await _filled(git.at(target), workspace.relative(target))
+    except BaseException as error:
+        if is_added or not isinstance(error, GitError):  # when git refuses, what is there is not ours
+            await _undo(git, target, branch if is_new else None)
+        raise
 
 
-async def _remove(git: "_Git", args: JsonObject, workspace: Workspace) -> ToolOutput:
+async def _require_room(git: Git, target: Path, workspace: Workspace, *, force: bool) -> None:
+    """Nothing is where the worktree is to be; with *force* the entry of one whose folder is gone is dropped."""
+    shown_path = workspace.relative(target)
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise ToolError(f"{shown_path} exists already; choose another path", ToolErrorKind.INVALID_ARGUMENT)
+    for one in await _worktrees(git):
+        if not one.is_at(target):
+            continue
+        _require_unlocked(one, shown_path)
+        if not force:
+            raise ToolError(
+                f"{shown_path} is that of a worktree whose folder is gone; pass force=true to take its place, "
+                "or choose another path",
+                ToolErrorKind.INVALID_ARGUMENT,
+            )
+        await git("worktree", "remove", "--force", "--", str(target))
+
+
+async def _require_start(git: Git, branch: str, start: str, *, is_new: bool) -> None:
+    """The branch can be made, or is there, and nobody else has it checked out."""
+    if is_new:
+        if await _succeeds(git, "show-ref", "--verify", "--quiet", f"refs/heads/{branch}"):
+            text = f"the branch {branch} exists already; pass new_branch=false to check it out, or choose another name"
+            raise ToolError(text, ToolErrorKind.INVALID_ARGUMENT)
+        if not await _succeeds(git, "check-ref-format", "--branch", branch) or "@{" in branch:
+            raise ToolError(f"{branch!r} is no valid name of a branch", ToolErrorKind.INVALID_ARGUMENT)
+        if not await _succeeds(git, "rev-parse", "--verify", "--quiet", f"{start}^{{commit}}"):
+            why = "there is no commit yet; commit first" if start == "HEAD" else f"there is no commit {start!r}"
+            raise ToolError(f"{why}; nothing was made", ToolErrorKind.NOT_FOUND)
+        return
+    for one in await _worktrees(git):
+        if one.branch == f"[{branch}]":
+            text = f"the branch {branch} is checked out at {shown(one.path)}; work there, or make a new branch of it"
+            raise ToolError(text, ToolErrorKind.INVALID_ARGUMENT)
+
+
+async def _succeeds(git: Git, *args: str) -> bool:
+    try:
+        await git(*args)
+    except GitError:
+        return False
+    return True
+
+
+async def _filled(git: Git, path: str) -> ToolOutput:
+    """Checks out the files of a new worktree, without the filters that its settings name."""
+    await _require_repository(git, git.folder)  # else other files than the worktree's would be replaced
+    await git("reset", "--hard", "--quiet", "--no-recurse-submodules")
+    head = _line(await git("rev-parse", "--abbrev-ref", "HEAD"))
+    text = f"Created worktree at: {path}"
+    if head == "HEAD":
+        text += f" {_DETACHED}"
+    filtered = await _filtered(git)
+    if filtered:
+        names = ", ".join(shown(name) for name in git.filters)
+        text += f"\n{filtered} file(s) are as the repository stores them: filters are not run ({names})"
+    return ToolOutput(text=text, metadata={"path": path, "branch": shown(head)})
+
+
+async def _filtered(git: Git) -> int:
+    """How many files a filter would have changed."""
+    names = [name for name in git.filters if re.fullmatch(r"[-\w,]+", name)]  # others cannot stand in a pathspec
+    if not names:
+        return 0
+    return len((await git("ls-files", "--", *(f":(attr:filter={name})" for name in names))).splitlines())
+
+
+async def _undo(git: Git, target: Path, branch: str | None) -> None:
+    """Takes back what was begun."""
+    git = git.at(git.folder, ends_at=asyncio.get_running_loop().time() + UNDO_S)
+    with suppress(ToolError):
+        await git("worktree", "remove", "--force", "--", str(target))
+    if branch is not None:
+        with suppress(ToolError):
+            await git("branch", "-D", "--quiet", "--", branch)
+
+
+async def _remove(git: Git, args: JsonObject, workspace: Workspace) -> ToolOutput:
     path = args.get("path")
     if not isinstance(path, str) or not path:
         raise ToolError("path parameter is required", ToolErrorKind.INVALID_ARGUMENT)
     target = workspace.resolve(path, write=True)
-    await git.require_repository()
-    await git("worktree", "remove", *(["--force"] if args.get("force") is True else []), "--", str(target))
-    shown = workspace.relative(target)
-    return ToolOutput(text=f"Removed worktree: {shown}", metadata={"path": shown})
+    shown_path = workspace.relative(target)
+    main, *linked = await _worktrees(git)
+    if main.is_at(target) or target == workspace.root:
+        text = f"{shown_path} is the working copy you work in; only further ones can be removed"
+        raise ToolError(text, ToolErrorKind.INVALID_ARGUMENT)
+    found = next((one for one in linked if one.is_at(target)), None)
+    if found is None:
+        there = ", ".join(shown(one.path) for one in linked) or "none"
+        raise ToolError(f"{shown_path} is no worktree; there are: {there}", ToolErrorKind.NOT_FOUND)
+    _require_unlocked(found, shown_path)
+    if target.exists() and args.get("force") is not True:
+        await _require_clean(git.at(target), shown_path)
+    await git("worktree", "remove", "--force", "--", str(target))
+    return ToolOutput(text=f"Removed worktree: {shown_path}", metadata={"path": shown_path})
 
 
-async def _list(git: "_Git") -> ToolOutput:
-    await git.require_repository()
-    blocks = (await git("worktree", "list", "--porcelain")).strip().split("\n\n")
-    lines = [_worktree_line(dict(_field(line) for line in block.splitlines())) for block in blocks]
-    return ToolOutput(text="\n".join([f"Worktrees ({len(lines)}):", *lines]), metadata={"count": len(lines)})
+def _require_unlocked(worktree: _Worktree, path: str) -> None:
+    if worktree.locked is not None:
+        why = f" ({shown(worktree.locked)})" if worktree.locked else ""
+        text = f"{path} is locked{why} and stays; tell the user, who can run: git worktree unlock {shlex.quote(path)}"
+        raise ToolError(text, ToolErrorKind.DENIED)
 
 
-def _field(line: str) -> tuple[str, str]:
-    key, _, value = line.partition(" ")
-    return key, value
-
-
-def _worktree_line(fields: dict[str, str]) -> str:
-    if "bare" in fields:
-        where = "(bare)"
-    elif "branch" in fields:
-        where = f"[{fields['branch'].removeprefix('refs/heads/')}]"
+async def _require_clean(git: Git, path: str) -> None:
+    """Nothing is lost with the worktree; files that git ignores do not count."""
+    try:
+        await _require_repository(git, git.folder)
+    except ToolError as error:
+        raise ToolError(f"{path} is damaged ({error}); it stays as it is, tell the user") from error
+    changes = await _changes(git)
+    submodules = sum(line.startswith("160000 ") for line in (await git("ls-files", "--stage")).splitlines())
+    if changes:
+        names = ", ".join([*(shown(line[3:]) for line in changes[:5]), *(["…"] if len(changes) > 5 else [])])
+        what = f"{len(changes)} uncommitted change(s): {names}"
+    elif submodules:
+        what = f"{submodules} submodule(s), whose changes are not looked at"
     else:
-        where = "(detached HEAD)"
-    return f"  {fields.get('worktree', '?')} {where}"
+        return
+    raise ToolError(f"{path} has {what}; commit them, or pass force=true to delete them with it")
 
 
-async def _status(git: "_Git", workspace: Workspace) -> ToolOutput:
-    await git.require_repository()
-    lines = (await git("status", "--porcelain=v2", "--branch")).splitlines()
-    head = next((line.split()[-1] for line in lines if line.startswith("# branch.head")), "(unknown)")
-    born = not any(line == "# branch.oid (initial)" for line in lines)
-    commit = (await git("log", "-1", "--no-show-signature", "--format=%h %s")).strip() if born else "(no commits)"
-    dirty = sum(not line.startswith("#") for line in lines)
+async def _changes(git: Git) -> list[str]:
+    """One line for each file that differs from the last commit; submodules are not looked into."""
+    return (await git("status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=dirty")).splitlines()
+
+
+async def _status(git: Git, root: Path) -> ToolOutput:
+    if (await git("rev-parse", "--is-inside-work-tree")).strip() != "true":
+        text = "this is a bare repository without a working copy: create a worktree"
+        raise ToolError(text, ToolErrorKind.UNSUPPORTED)
+    changes = await _changes(git)
+    try:
+        head = shown(_line(await git("symbolic-ref", "--short", "-q", "HEAD")))
+    except GitError:
+        head = "(detached)"
+    try:
+        log = await git("log", "-1", "--no-show-signature", "--no-patch", "--encoding=UTF-8", "--format=%h %s", "--")
+        commit = shown(_line(log))
+    except GitError:
+        commit = "(no commits)"
     folders = (await git("rev-parse", "--absolute-git-dir", "--path-format=absolute", "--git-common-dir")).split("\n")
     linked = folders[0] != folders[1]
-    text = [
-        f"Workspace: {workspace.root}",
+    lines = [
+        f"Workspace: {root}",
         f"Branch: {head}",
         f"Commit: {commit}",
-        f"Status: {f'{dirty} uncommitted change(s)' if dirty else 'clean'}",
+        f"Status: {f'{len(changes)} uncommitted change(s)' if changes else 'clean'}",
         f"Worktree: {'yes (linked)' if linked else 'no (main)'}",
     ]
-    return ToolOutput(text="\n".join(text), metadata={"branch": head, "is_worktree": linked, "dirty_count": dirty})
-
-
-class _Git:
-    """Runs git in the workspace, without hooks, prompts and inherited GIT_* variables."""
-
-    def __init__(self, use: ToolUse, timeout_s: float):
-        self._use = use
-        self._timeout_s = timeout_s
-
-    async def require_repository(self) -> None:
-        try:
-            await self("rev-parse", "--git-dir")
-        except ToolError as error:
-            raise ToolError(f"Not a git repository: {self._use.workspace.root} ({error})") from error
-
-    async def __call__(self, *args: str) -> str:
-        """The output of a git command.
-
-        Raises:
-            ToolError: It failed (with git's words), took too long, or git is missing.
-        """
-        output = bytearray()
-
-        def take(chunk: bytes) -> None:
-            if len(output) < MAX_OUTPUT_BYTES:
-                output.extend(chunk)
-
-        root = self._use.workspace.root
-        # the ceiling: a repository around the workspace is outside and is left alone
-        env = allowed_env() | {
-            "GIT_CEILING_DIRECTORIES": str(root.parent),
-            "GIT_OPTIONAL_LOCKS": "0",
-            "GIT_TERMINAL_PROMPT": "0",
-            "LC_ALL": "C",
-        }
-        limit = self._timeout_s if self._use.deadline_s is None else min(self._timeout_s, self._use.deadline_s)
-        try:
-            ended = await run_child(["git", *_NEUTRAL, *args], cwd=str(root), env=env, timeout_s=limit, on_bytes=take)
-        except (OSError, ValueError) as error:
-            raise ToolError(f"git could not be started: {error}") from error
-        text = output.decode("utf-8", "replace")
-        if ended.timed_out:
-            raise ToolError(f"git {args[0]} took longer than {limit:g} s and was stopped", ToolErrorKind.TIMEOUT)
-        if ended.exit_code != 0:
-            raise ToolError(text.strip()[:2000] or f"git {args[0]} failed with exit code {ended.exit_code}")
-        return text
+    return ToolOutput(
+        text="\n".join(lines), metadata={"branch": head, "is_worktree": linked, "dirty_count": len(changes)}
+    )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from a3s_code.plugin import (
     Effects,
+    Json,
     JsonObject,
     PathTarget,
     Target,
@@ -13,11 +14,19 @@ from a3s_code.plugin import (
     ToolSpec,
     ToolUse,
 )
+from a3s_code_tools import ripgrep
+from a3s_code_tools.cursor import decoded
 from a3s_code_tools.search import parts_of, search
+from a3s_code_tools.search_page import FilePage, LinePage, Page
+from a3s_code_tools.search_query import Kind, Query
+from a3s_code_tools.search_records import Record, Records
+from a3s_code_tools.wildcard import Wildcard
 
 __all__ = ["GrepTool"]
 
 MAX_CONTEXT = 50
+MAX_MATCHES = 1000
+_KINDS: dict[object, Kind] = {"files_with_matches": "files_with_matches", "count": "count"}
 
 
 def _targets(args: JsonObject) -> Sequence[Target]:
@@ -25,17 +34,19 @@ def _targets(args: JsonObject) -> Sequence[Target]:
 
 
 class GrepTool:
-    """Searches the content of files.
+    """Searches the content of files, with ripgrep where it is installed.
 
     Args:
         timeout_s: Seconds until a search is given up.
+        program: Name or path of ripgrep; "" does without.
     """
 
     spec = ToolSpec(
         name="grep",
         description=(
             "Search files of the workspace for a regular expression (Python's syntax), line by line. Answers "
-            "path:line:text. Binary files and those that .gitignore names are left out."
+            "path:line:text. Binary files and those that .gitignore names are left out. "
+            "A page that is not the last ends with a cursor for the next one."
         ),
         schema={
             "type": "object",
@@ -44,6 +55,12 @@ class GrepTool:
                 "path": {"type": "string", "default": ".", "description": "Folder or file; default the workspace."},
                 "glob": {"type": "string", "description": 'Only files like this, such as "*.py" or "src/**/*.ts".'},
                 "-i": {"type": "boolean", "default": False, "description": "Ignore case."},
+                "output_mode": {
+                    "type": "string",
+                    "enum": ["content", "files_with_matches", "count"],
+                    "default": "content",
+                    "description": "The matching lines, the files that have some, or how many each file has.",
+                },
                 "context": {
                     "type": "integer",
                     "minimum": 0,
@@ -51,40 +68,109 @@ class GrepTool:
                     "default": 0,
                     "description": "Lines to show before and after each match.",
                 },
+                "limit": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": MAX_MATCHES,
+                    "default": MAX_MATCHES,
+                    "description": "Most matches (or files, by output_mode) on a page.",
+                },
+                "cursor": {"type": "string", "description": "What the page before ended with; all else unchanged."},
             },
             "required": ["pattern"],
             "additionalProperties": False,
-            "examples": [{"pattern": "def main"}, {"pattern": "todo", "-i": True, "glob": "*.py", "context": 2}],
+            "examples": [
+                {"pattern": "def main"},
+                {"pattern": "todo", "-i": True, "glob": "*.py", "context": 2},
+                {"pattern": "import re$", "path": "src", "output_mode": "files_with_matches", "limit": 50},
+            ],
         },
         effects=Effects.READ_ONLY | Effects.IDEMPOTENT,
         targets=_targets,
     )
 
-    def __init__(self, *, timeout_s: float = 30.0):
+    def __init__(self, *, timeout_s: float = 30.0, program: str = "rg"):
         self._timeout_s = timeout_s
+        self._program = program
 
     async def run(self, args: JsonObject, use: ToolUse) -> ToolOutput:
-        pattern, path, context = str(args["pattern"]), str(args.get("path") or "."), args.get("context")
-        target = use.workspace.resolve(path)
-        if not target.exists():
-            raise ToolError(f"{path} does not exist", ToolErrorKind.NOT_FOUND)
-        is_file = target.is_file()
-        request = {
-            "kind": "grep",
-            "start": parts_of(target.parent if is_file else target, use.workspace),
-            "file": target.name if is_file else None,
-            "pattern": pattern,
-            "glob": args.get("glob"),
-            "ignore_case": args.get("-i") is True,
-            "context": min(context, MAX_CONTEXT) if isinstance(context, int) else 0,
-        }
-        answer = await search(request, use, timeout_s=self._timeout_s)
-        matches, files = int(answer["matches"]), int(answer["files"])
-        notes = [f"[{answer['skipped']} file(s) over 20 MiB not searched]"] if answer["skipped"] else []
-        metadata: JsonObject = {"matches": matches, "files": files}
-        if not matches:
-            return ToolOutput(text="\n".join([f"No matches found for pattern: {pattern}", *notes]), metadata=metadata)
-        if answer["cut"]:
-            notes.append("[the output was cut at 100 KiB; the totals count everything]")
-        total = f"{matches} match(es) in {files} file(s)"
-        return ToolOutput(text="\n".join([*answer["lines"], "", *notes, total]), metadata=metadata)
+        query = _query(args, use)
+        page = _page(args, query)
+        rg = ripgrep.found(self._program, use.workspace.root)
+        try:
+            command = ripgrep.command(rg, query) if rg else None
+            wanted = _Wanted(query, page, is_exact=command is None or command.is_exact)
+        except (OSError, ValueError) as error:
+            raise ToolError(str(error), ToolErrorKind.INVALID_ARGUMENT) from error
+        await search(query, use, wanted.feed, command=command, timeout_s=self._timeout_s)
+        wanted.end()
+        return _told(query, page)
+
+
+class _Wanted:
+    """Hands the records of wanted files to the page."""
+
+    def __init__(self, query: Query, page: Page, *, is_exact: bool):
+        self._records = Records(query.kind)
+        self._page = page
+        self._wildcard = None if is_exact or query.wildcard is None else Wildcard(query.wildcard)
+        self._path: bytes | None = None
+        self._is_wanted = True
+        self._is_open = True
+
+    def feed(self, chunk: bytes) -> bool:
+        self._is_open = all(self._take(record) for record in self._records.feed(chunk))
+        return self._is_open
+
+    def end(self) -> None:
+        if self._is_open:
+            all(self._take(record) for record in self._records.end())
+
+    def _take(self, record: Record) -> bool:
+        if self._wildcard is not None and record.path != self._path:
+            self._path = record.path
+            self._is_wanted = self._wildcard.matches_bytes(record.path)
+        return self._page.take(record) if self._is_wanted else True
+
+
+def _query(args: JsonObject, use: ToolUse) -> Query:
+    path, context, glob = str(args.get("path") or "."), args.get("context"), args.get("glob")
+    target = use.workspace.resolve(path)
+    if not target.exists():
+        raise ToolError(f"{path} does not exist", ToolErrorKind.NOT_FOUND)
+    is_file = target.is_file()
+    return Query(
+        kind=_KINDS.get(args.get("output_mode"), "content"),
+        root=str(use.workspace.root),
+        start=parts_of(target.parent if is_file else target, use.workspace),
+        only=target.name if is_file else None,
+        wildcard=None if not glob else str(glob) if "/" in str(glob) else f"**/{glob}",
+        pattern=str(args["pattern"]),
+        ignores_case=args.get("-i") is True,
+        context=min(context, MAX_CONTEXT) if isinstance(context, int) else 0,
+    )
+
+
+def _page(args: JsonObject, query: Query) -> Page:
+    limit, cursor = args.get("limit"), args.get("cursor")
+    most = min(limit, MAX_MATCHES) if isinstance(limit, int) else MAX_MATCHES
+    after = decoded(str(cursor)) if cursor else None
+    prefix = "".join(f"{part}/" for part in query.start)
+    if query.kind == "content":
+        return LinePage(prefix, limit=most, context=query.context, after=after)
+    return FilePage(prefix, limit=most, counts=query.kind == "count", after=after)
+
+
+def _told(query: Query, page: Page) -> ToolOutput:
+    metadata: dict[str, Json] = {"files": page.files}
+    if query.kind != "files_with_matches":
+        metadata["matches"] = page.matches
+    if not page.files:
+        return ToolOutput(text=f"No matches found for pattern: {query.pattern}", metadata=metadata)
+    total = f"{page.matches} match(es) in {page.files} file(s)"
+    if query.kind == "files_with_matches":
+        total = f"{page.files} file(s) with matches"
+    if page.cursor:
+        metadata["cursor"] = page.cursor
+        total += f' on this page\n[there are more; continue with cursor="{page.cursor}"]'
+    return ToolOutput(text="\n".join([*page.lines, "", total]), metadata=metadata)

@@ -22,6 +22,8 @@ from a3s_code_tools.output import fitting, shown
 
 __all__ = ["LsTool"]
 
+MAX_ENTRIES = 2000
+
 
 def _targets(args: JsonObject) -> Sequence[Target]:
     return (PathTarget(str(args.get("path") or ".")),)
@@ -32,53 +34,66 @@ class LsTool:
 
     spec = ToolSpec(
         name="ls",
-        description="List a folder of the workspace: kind (dir, file, link), size in bytes and name of each entry.",
+        description=(
+            "List a folder of the workspace: kind (dir, file, link), size in bytes and name of each entry, and where "
+            "links lead."
+        ),
         schema={
             "type": "object",
             "properties": {
                 "path": {"type": "string", "default": ".", "description": "The folder; default the workspace."},
+                "limit": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": MAX_ENTRIES,
+                    "default": MAX_ENTRIES,
+                    "description": "Most entries to show.",
+                },
             },
             "additionalProperties": False,
-            "examples": [{}, {"path": "src"}],
+            "examples": [{}, {"path": "src"}, {"path": "node_modules", "limit": 50}],
         },
         effects=Effects.READ_ONLY | Effects.IDEMPOTENT,
         targets=_targets,
     )
 
     async def run(self, args: JsonObject, use: ToolUse) -> ToolOutput:
-        return await asyncio.to_thread(_list, str(args.get("path") or "."), use.workspace)
+        limit = args.get("limit")
+        most = min(limit, MAX_ENTRIES) if isinstance(limit, int) else MAX_ENTRIES
+        return await asyncio.to_thread(_list, str(args.get("path") or "."), most, use.workspace)
 
 
-def _list(path: str, workspace: Workspace) -> ToolOutput:
+def _list(path: str, limit: int, workspace: Workspace) -> ToolOutput:
     folder = workspace.resolve(path)
     try:
         with opened(str(workspace.root), folder.relative_to(workspace.root).parts) as descriptor:
             with os.scandir(descriptor) as entries:
                 names = sorted(entry.name for entry in entries)
-            found = [(name, _facts(name, descriptor)) for name in names]
+            lines = [line for name in names[:limit] if (line := _line(name, descriptor))]
     except FileNotFoundError as error:
         raise ToolError(f"{path} does not exist", ToolErrorKind.NOT_FOUND) from error
     except NotADirectoryError as error:
         raise ToolError(f"{path} is not a folder; use read", ToolErrorKind.INVALID_ARGUMENT) from error
     except OSError as error:
         raise ToolError(f"{path}: {error.strerror}") from error
-    lines = [_line(name, facts) for name, facts in found if facts is not None]
     kept = fitting(lines)
-    note = f"{len(lines)} entries" + ("" if kept == len(lines) else f", first {kept} shown; list a folder below")
+    total = len(names) if len(names) > limit else len(lines)  # without those that went away meanwhile
+    note = f"{total} entries"
+    if kept < total:
+        note += f", first {kept} shown; list a folder below, or use glob for some of the names"
     return ToolOutput(
         text="\n".join([*lines[:kept], "", note] if lines else [f"{path} is empty"]),
-        metadata={"path": workspace.relative(folder), "count": len(lines)},
+        metadata={"path": workspace.relative(folder), "count": total},
     )
 
 
-def _facts(name: str, folder: int) -> os.stat_result | None:
+def _line(name: str, folder: int) -> str | None:
+    """The entry as it is shown, None when it went away meanwhile."""
     try:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except OSError:  # it went away meanwhile
+        facts = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        target = f" -> {shown(os.readlink(name, dir_fd=folder))}" if stat.S_ISLNK(facts.st_mode) else ""
+    except OSError:
         return None
-
-
-def _line(name: str, facts: os.stat_result) -> str:
     kind = {stat.S_IFDIR: "dir", stat.S_IFREG: "file", stat.S_IFLNK: "link"}.get(stat.S_IFMT(facts.st_mode), "other")
     size = str(facts.st_size) if kind == "file" else "-"
-    return f"{kind:<5} {size:>12}  {shown(name)}{'/' if kind == 'dir' else ''}"
+    return f"{kind:<5} {size:>12}  {shown(name)}{'/' if kind == 'dir' else target}"

@@ -2,9 +2,26 @@
 
 from attrs import frozen
 
-from a3s_code.plugin import BashSandbox, Tool, hookimpl, setting
+from a3s_code.plugin import BashSandbox, HttpClient, SearchConfig, Tool, hookimpl, setting
 
-__all__ = ["BashConfig", "GrepConfig", "bash", "edit", "git_worktree", "glob", "grep", "local", "ls", "read", "write"]
+__all__ = [
+    "BashConfig",
+    "GlobConfig",
+    "GrepConfig",
+    "bash",
+    "batch",
+    "edit",
+    "git_worktree",
+    "glob",
+    "grep",
+    "local",
+    "ls",
+    "patch",
+    "read",
+    "web_fetch",
+    "web_search",
+    "write",
+]
 
 
 @frozen(kw_only=True)
@@ -20,6 +37,15 @@ class GrepConfig:
     """Settings of the grep tool."""
 
     timeout_ms: int = setting(30_000, "Milliseconds until a search is given up.")
+    program: str = setting("rg", 'ripgrep, where it is installed; "" searches without it, which is slower.')
+
+
+@frozen(kw_only=True)
+class GlobConfig:
+    """Settings of the glob tool."""
+
+    timeout_ms: int = setting(30_000, "Milliseconds until a search is given up.")
+    program: str = setting("rg", 'ripgrep, where it is installed; "" searches without it, which is slower.')
 
 
 @hookimpl
@@ -44,6 +70,13 @@ def edit() -> Tool:
 
 
 @hookimpl
+def patch() -> Tool:
+    from a3s_code_tools.patch import PatchTool
+
+    return PatchTool()
+
+
+@hookimpl
 def ls() -> Tool:
     from a3s_code_tools.ls import LsTool
 
@@ -51,17 +84,17 @@ def ls() -> Tool:
 
 
 @hookimpl
-def glob() -> Tool:
+def glob(config: GlobConfig) -> Tool:
     from a3s_code_tools.glob import GlobTool
 
-    return GlobTool()
+    return GlobTool(timeout_s=config.timeout_ms / 1000, program=config.program)
 
 
 @hookimpl
 def grep(config: GrepConfig) -> Tool:
     from a3s_code_tools.grep import GrepTool
 
-    return GrepTool(timeout_s=config.timeout_ms / 1000)
+    return GrepTool(timeout_s=config.timeout_ms / 1000, program=config.program)
 
 
 @hookimpl
@@ -72,10 +105,31 @@ def bash(config: BashConfig, bash_sandbox: BashSandbox) -> Tool:
 
 
 @hookimpl
+def batch() -> Tool:
+    from a3s_code_tools.batch import BatchTool
+
+    return BatchTool()
+
+
+@hookimpl
 def git_worktree() -> Tool:
     from a3s_code_tools.git_worktree import GitWorktreeTool
 
     return GitWorktreeTool()
+
+
+@hookimpl
+def web_fetch(http_client: HttpClient) -> Tool:
+    from a3s_code_tools.web_fetch import WebFetchTool
+
+    return WebFetchTool(http_client)
+
+
+@hookimpl
+def web_search(config: SearchConfig, http_client: HttpClient) -> Tool:
+    from a3s_code_tools.web_search import WebSearchTool
+
+    return WebSearchTool(http_client, config)
 
 
 @hookimpl

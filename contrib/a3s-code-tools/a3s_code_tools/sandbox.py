@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Callable
 
 from a3s_code.plugin import BashCommand, BashResult, Isolation, ToolError
-from a3s_code_tools.child import run_child
+from a3s_code_tools.output import from_character_start, to_character_end
+from a3s_code_tools.supervised import run_supervised
 
 __all__ = ["HeadAndTail", "LocalBashExecutor"]
 
@@ -13,7 +14,9 @@ __all__ = ["HeadAndTail", "LocalBashExecutor"]
 class LocalBashExecutor:
     """Runs commands with `bash -c` on this machine; nothing confines them.
 
-    When a command ended, was cut off or cancelled, its whole process tree is gone, background jobs included.
+    When a command ended, was cut off or cancelled, or this process was killed, its whole process tree is gone,
+    background jobs and daemons included: it runs below a supervisor. That needs Linux; elsewhere what leaves both its
+    group and its environment escapes.
     """
 
     @property
@@ -30,7 +33,7 @@ class LocalBashExecutor:
                 on_output(text)
 
         try:
-            ended = await run_child(
+            ended = await run_supervised(
                 ["bash", "-c", command.command],
                 cwd=command.cwd,
                 env=command.env,
@@ -90,22 +93,6 @@ class HeadAndTail:
         cut = max(len(tail) - self._half, 0)
         if self._dropped + cut == 0:
             return head, tail, 0
-        tail = _from_character_start(tail[cut:])
-        head = _to_character_end(head)
+        tail = from_character_start(tail[cut:])
+        head = to_character_end(head)
         return head, tail, len(self._head) + self._dropped + len(b"".join(self._tail)) - len(head) - len(tail)
-
-
-def _to_character_end(content: bytes) -> bytes:
-    """Without the last character when it is cut."""
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    decoder.decode(content)
-    pending = len(decoder.getstate()[0])
-    return content[: len(content) - pending]
-
-
-def _from_character_start(content: bytes) -> bytes:
-    """Without the rest of a character at the start (at most three bytes 10xxxxxx)."""
-    start = 0
-    while start < min(3, len(content)) and content[start] & 0xC0 == 0x80:
-        start += 1
-    return content[start:]

@@ -1,135 +1,177 @@
-"""The program that searches: it runs as a child, so that no expression and no tree can hang the host.
+"""The program that searches where there is no ripgrep, and what ripgrep cannot: it writes what ripgrep would write.
 
-It reads one JSON object from standard input and writes one to standard output.
+It runs as a child, so that no expression and no tree can hang the host, reads a query as JSON from standard input and
+ends with 2 and a message when the query is wrong.
 """
 
 import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
 
-from a3s_code_tools.output import MAX_FILE_BYTES, MAX_OUTPUT_BYTES, shown
-from a3s_code_tools.tree import Found, files, open_regular
+from a3s_code_tools.expression import portable
+from a3s_code_tools.folder import open_regular
+from a3s_code_tools.search_query import MAX_LINE_BYTES, Query
+from a3s_code_tools.search_records import BINARY
+from a3s_code_tools.tree import Found, files
 from a3s_code_tools.wildcard import Wildcard
 
-__all__ = ["grep", "main", "names"]
+__all__ = ["main", "search"]
 
-MAX_LINE_CHARS = 2000
-_BINARY_PROBE = 8192
+_BLOCK = 65_536
+_UTF16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+_UTF8_MARK = b"\xef\xbb\xbf"
 
 
 def main() -> None:
-    """Answers the request on standard input: {"names": ...} or {"grep": ...}; errors as {"error": text}."""
+    """Answers the query on standard input."""
     request = json.load(sys.stdin)
     try:
-        answer = grep(request) if request["kind"] == "grep" else names(request)
+        search(Query(**{**request, "start": tuple(request["start"])}), sys.stdout.buffer)
+        sys.stdout.buffer.flush()
     except (re.error, OverflowError) as error:
-        answer = {"error": f"invalid regular expression: {error}"}
+        sys.exit(_wrong(f"invalid regular expression: {error}"))
     except (OSError, ValueError, RecursionError) as error:
-        answer = {"error": str(error)}
-    json.dump(answer, sys.stdout)
+        sys.exit(_wrong(str(error)))
 
 
-def names(request: Mapping[str, Any]) -> dict[str, object]:  # Any: it comes from JSON
-    """Files whose path below *start* matches *pattern*, the newest first, as many as fit.
+def _wrong(message: str) -> int:
+    sys.stderr.write(message)
+    return 2
 
-    Args:
-        request: "root", "start" (list of parts), "pattern".
+
+def search(query: Query, out: BinaryIO) -> None:
+    """Writes what is found, each path with "./" before it and a zero byte behind it.
+
+    Raises:
+        re.error: The expression is wrong.
+        ValueError: The wildcard is.
+        OSError: The folder cannot be read.
     """
-    wildcard = Wildcard(request["pattern"])
-    start = tuple(request["start"])
-    found = [
-        (-file.modified_ns, file.parts)
-        for file in files(request["root"], start, depth=wildcard.depth)
-        if wildcard.matches(file.parts[len(start) :])
-    ]
-    out = _Lines()
-    for _, parts in sorted(found):
-        out.add(shown("/".join(parts)))
-    return {"lines": out.lines, "total": len(found)}
-
-
-def grep(request: Mapping[str, Any]) -> dict[str, object]:  # Any: it comes from JSON
-    """Lines that match, as "path:line:text", and totals that count what did not fit too.
-
-    Args:
-        request: "root", "start" (list of parts), "file" (a name in start, or null), "pattern", "glob" or null,
-            "ignore_case", "context" (lines before and after).
-    """
-    pattern = re.compile(request["pattern"], re.IGNORECASE if request["ignore_case"] else 0)
-    start = tuple(request["start"])
-    out = _Lines()
-    matches = matched_files = skipped = 0
-    for file in _searched(request["root"], start, request["file"], request["glob"]):
-        if file.size > MAX_FILE_BYTES:
-            skipped += 1
+    wildcard = Wildcard(query.wildcard) if query.wildcard else None
+    lines = None if query.kind == "names" else _LineSearch(query, out)
+    for file in files(query.root, query.start, depth=wildcard.depth if wildcard else None, only=query.only):
+        if wildcard and not wildcard.matches(file.parts):
             continue
-        lines = _text_lines(file)
-        hits = [number for number, line in enumerate(lines) if pattern.search(line)]
-        if hits:
-            matches += len(hits)
-            matched_files += 1
-            _show(shown("/".join(file.parts)), lines, hits, request["context"], out)
-    return {"lines": out.lines, "cut": out.full, "matches": matches, "files": matched_files, "skipped": skipped}
+        path = b"./" + os.fsencode("/".join(file.parts)) + b"\0"
+        if lines is None:
+            out.write(path)
+        else:
+            lines.search(file, path)
 
 
-def _searched(root: str, start: tuple[str, ...], name: str | None, glob: str | None) -> Iterator[Found]:
-    wildcard = None
-    if glob:
-        wildcard = Wildcard(glob if "/" in glob else f"**/{glob}")
-    for file in files(root, start, only=name):
-        if wildcard is None or wildcard.matches(file.parts[len(start) :]):
-            yield file
+class _LineSearch:
+    """Searches one file after the other."""
+
+    def __init__(self, query: Query, out: BinaryIO):
+        self._kind = query.kind
+        self._context = query.context
+        self._out = out
+        self._may_match, self._matches = _compiled(query)
+
+    def search(self, file: Found, path: bytes) -> None:
+        descriptor = open_regular(file.parts[-1], file.folder)
+        if descriptor is None:
+            return
+        with os.fdopen(descriptor, "rb", buffering=0) as opened:
+            blocks = _Blocks(opened)
+            if self._kind == "content":
+                self._show(blocks, path)
+            elif (count := self._count(blocks)) and not blocks.is_binary:
+                self._out.write(b"%s%d\n" % (path, count))
+
+    def _count(self, blocks: "_Blocks") -> int:
+        found = (text for text in blocks if self._may_match(text))
+        return sum(1 for text in found for line in _lines(text) if self._matches(line))
+
+    def _show(self, blocks: "_Blocks", path: bytes) -> None:
+        number = 0
+        for number, mark, line in self._shown(blocks):
+            self._out.write(b"%s%d%s%s\n" % (path, number, mark, _encoded(line)[: MAX_LINE_BYTES + 1]))
+        if number and blocks.is_binary:
+            self._out.write(path[:-1] + BINARY)
+
+    def _shown(self, blocks: "_Blocks") -> Iterator[tuple[int, bytes, str]]:
+        """Number, mark (":" for a match, "-" for context) and text of the lines to show."""
+        number = after = 0
+        before: deque[tuple[int, str]] = deque(maxlen=self._context)
+        for text in blocks:
+            if not after and not self._may_match(text):
+                if self._context:
+                    before.extend(enumerate(_lines(text), number + 1))
+                number += text.count("\n")
+                continue
+            for line in _lines(text):
+                number += 1
+                if self._matches(line):
+                    yield from ((each, b"-", earlier) for each, earlier in before)
+                    before.clear()
+                    yield number, b":", line
+                    after = self._context
+                elif after:
+                    yield number, b"-", line
+                    after -= 1
+                else:
+                    before.append((number, line))
 
 
-def _text_lines(file: Found) -> list[str]:
-    """The lines, none when the file is binary or cannot be read."""
-    descriptor = open_regular(file.parts[-1], file.folder)
-    if descriptor is None:
-        return []
-    with os.fdopen(descriptor, "rb") as opened:
-        content = opened.read(MAX_FILE_BYTES)
-    if b"\0" in content[:_BINARY_PROBE]:
-        return []
-    lines = content.decode("utf-8-sig", "replace").split("\n")
+class _Blocks:
+    """The text of a file in pieces of whole lines; ends before the piece in which a zero byte is met, as ripgrep does.
+
+    Bytes that are no UTF-8 come as surrogates.
+    """
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self.is_binary = False
+
+    def __iter__(self) -> Iterator[str]:
+        rest = self._file.read(_BLOCK)
+        if encoding := _UTF16.get(rest[:2]):
+            content = (rest[2:] + self._file.read()).decode(encoding, "replace")
+            self.is_binary = "\0" in content
+            if content and not self.is_binary:
+                yield content
+            return
+        rest = rest.removeprefix(_UTF8_MARK)
+        chunk = rest
+        capacity = _BLOCK
+        while chunk:
+            if b"\0" in chunk:
+                self.is_binary = True
+                return
+            end = rest.rfind(b"\n") + 1
+            if end:
+                yield rest[:end].decode("utf-8", "surrogateescape")
+                rest = rest[end:]
+            if len(rest) >= capacity:
+                capacity *= 2
+            chunk = self._file.read(capacity - len(rest))
+            rest += chunk
+        if rest:
+            yield rest.decode("utf-8", "surrogateescape")
+
+
+def _compiled(query: Query) -> tuple[Callable[[str], object], Callable[[str], object]]:
+    """Whether a text may have a line that matches, and whether a line (without its line feed) does."""
+    common = portable(query.pattern)
+    flags = re.IGNORECASE if query.ignores_case or (common and common.ignores_case) else re.NOFLAG
+    if common is not None:
+        search = re.compile(common.python, flags | re.MULTILINE).search
+        return search, search
+    only_python = re.compile(query.pattern, flags).search
+    return lambda text: True, lambda line: only_python(line.removesuffix("\r"))
+
+
+def _lines(text: str) -> list[str]:
+    lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()
-    return [line.removesuffix("\r") for line in lines]
+    return lines
 
 
-def _show(path: str, lines: list[str], hits: list[int], context: int, out: "_Lines") -> None:
-    wanted = set(hits)
-    last = None
-    for hit in hits:
-        for number in range(max(hit - context, 0), min(hit + context + 1, len(lines))):
-            if out.full:
-                return
-            if last is not None and number <= last:
-                continue
-            if context and out.lines and (last is None or number > last + 1):
-                out.add("--")
-            mark = ":" if number in wanted else "-"
-            out.add(f"{path}{mark}{number + 1}{mark}{_cut(lines[number])}")
-            last = number
-
-
-def _cut(line: str) -> str:
-    more = len(line) - MAX_LINE_CHARS
-    return line if more <= 0 else f"{line[:MAX_LINE_CHARS]}… [{more} more characters]"
-
-
-class _Lines:
-    """Lines up to the common limit of output."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.full = False
-        self._left = MAX_OUTPUT_BYTES
-
-    def add(self, line: str) -> None:
-        self._left -= len(line.encode("utf-8", "replace")) + 1
-        self.full = self.full or self._left < 0
-        if not self.full:
-            self.lines.append(line)
+def _encoded(line: str) -> bytes:
+    return line.encode("utf-8", "surrogateescape")

@@ -1,11 +1,16 @@
 """Glob patterns: "*" within a name, "**" over folders, "{a,b}" alternatives."""
 
 import fnmatch
+import os
 import re
+from typing import TypeAlias
 
-__all__ = ["Wildcard", "leaves_folder"]
+__all__ = ["Segments", "Wildcard", "leaves_folder", "matches_segments"]
 
 MAX_ALTERNATIVES = 256
+Segments: TypeAlias = tuple[re.Pattern[str] | None, ...]
+"""Expressions for the parts of a path; None stands for "**"."""
+
 _BRACES = re.compile(r"\{([^{}]*)\}")
 
 
@@ -15,12 +20,16 @@ class Wildcard:
     Args:
         pattern: With "/" as separator.
 
+    Attributes:
+        texts: The parts of each alternative.
+
     Raises:
         ValueError: It has too many alternatives.
     """
 
     def __init__(self, pattern: str):
-        self._alternatives = [_compiled(each) for each in _alternatives(pattern)]
+        self.texts = tuple(_segments(each) for each in _alternatives(pattern))
+        self._alternatives = [_compiled(each) for each in self.texts]
 
     @property
     def depth(self) -> int | None:
@@ -31,7 +40,11 @@ class Wildcard:
 
     def matches(self, parts: tuple[str, ...]) -> bool:
         """Whether a path with these parts matches as a whole."""
-        return any(_matches(segments, parts) for segments in self._alternatives)
+        return any(matches_segments(segments, parts) for segments in self._alternatives)
+
+    def matches_bytes(self, path: bytes) -> bool:
+        """The same for a path as the system writes it."""
+        return self.matches(tuple(os.fsdecode(path).split("/")))
 
 
 def leaves_folder(pattern: str) -> bool:
@@ -57,16 +70,17 @@ def _alternatives(pattern: str) -> list[str]:
     return done
 
 
-def _compiled(pattern: str) -> tuple[re.Pattern[str] | None, ...]:
+def _segments(pattern: str) -> tuple[str, ...]:
+    return tuple(part for part in pattern.split("/") if part not in ("", "."))
+
+
+def _compiled(segments: tuple[str, ...]) -> Segments:
     """One expression for each part; None stands for "**"."""
-    return tuple(
-        None if part == "**" else re.compile(fnmatch.translate(part))
-        for part in pattern.split("/")
-        if part not in ("", ".")
-    )
+    return tuple(None if part == "**" else re.compile(fnmatch.translate(part)) for part in segments)
 
 
-def _matches(segments: tuple[re.Pattern[str] | None, ...], parts: tuple[str, ...]) -> bool:
+def matches_segments(segments: Segments, parts: tuple[str, ...]) -> bool:
+    """Whether the parts of a path match one expression each, "**" (None) any number; in linear time."""
     states = _with_empty(segments, {0})
     for part in parts:
         following: set[int] = set()
@@ -82,7 +96,7 @@ def _matches(segments: tuple[re.Pattern[str] | None, ...], parts: tuple[str, ...
     return len(segments) in states
 
 
-def _with_empty(segments: tuple[re.Pattern[str] | None, ...], states: set[int]) -> set[int]:
+def _with_empty(segments: Segments, states: set[int]) -> set[int]:
     """The states and those reached from them by letting "**" stand for nothing."""
     reached = set(states)
     for state in states:

@@ -16,7 +16,9 @@ from a3s_code.plugin import (
     Workspace,
 )
 from a3s_code_tools.diff import unified_diff
+from a3s_code_tools.edits import EditError, TextFile
 from a3s_code_tools.output import MAX_FILE_BYTES
+from a3s_code_tools.versions import locked, readable, require_seen, show, told
 
 __all__ = ["WriteTool"]
 
@@ -32,7 +34,8 @@ class WriteTool:
         name="write",
         description=(
             "Write a file of the workspace: it is created with its folders, or replaced as a whole. "
-            "Use edit to change a part of an existing file."
+            "Use edit to change a part of an existing file. A replaced file keeps its encoding, and its line ends when "
+            "the content has plain newlines."
         ),
         schema={
             "type": "object",
@@ -56,21 +59,46 @@ class WriteTool:
 
 
 def _write(path: str, text: str, workspace: Workspace) -> ToolOutput:
-    try:
-        content = text.encode()
-    except UnicodeEncodeError as error:
-        raise ToolError(
-            f"the content cannot be written as UTF-8: character {error.start} is half of a surrogate pair",
-            ToolErrorKind.INVALID_ARGUMENT,
-        ) from error
-    before = _before(path, workspace)
-    shown = workspace.relative(workspace.write_bytes(path, content))
+    with locked(workspace.resolve(path, write=True)), told():
+        before = _before(path, workspace)
+        if before:
+            require_seen(workspace, path, before)
+        content, kept = _content(before or b"", text)
+        shown = workspace.relative(workspace.write_bytes(path, content))
+        show(workspace, path, content)
     lines = len(text.split("\n")) - (text.endswith("\n") or not text)
     verb = "Created" if before is None else "Wrote"
     return ToolOutput(
-        text=f"{verb} {shown}: {len(content)} bytes, {lines} lines",
-        metadata={"path": shown, "created": before is None, "diff": unified_diff(shown, before or b"", content)},
+        text=f"{verb} {shown}: {len(content)} bytes, {lines} lines" + (f" (kept: {kept})" if kept else ""),
+        metadata={
+            "path": shown,
+            "created": before is None,
+            "diff": unified_diff(shown, readable(before or b""), readable(content)),
+        },
     )
+
+
+def _content(before: bytes, text: str) -> tuple[bytes, str]:
+    """The bytes to write, and what of the old file they keep, in words.
+
+    Raises:
+        EditError: *text* has a character that the encoding of the old file lacks.
+    """
+    try:
+        file = TextFile.decode(before)
+    except EditError:  # binary content is replaced by text
+        file = TextFile("")
+    if file.is_damaged:
+        file = TextFile("")
+    text = text.removeprefix("\ufeff") if file.bom else text
+    kept = [file.encoding] if file.encoding != "utf-8" else []
+    kept += ["byte order mark"] if file.bom else []
+    if "\r" in text:  # whoever writes line ends out means them
+        return file.to_bytes(text), ", ".join(kept)
+    kinds = set(file.endings)
+    if kinds - {"\n"} and "\n" in text:
+        kept.append("mixed line ends" if len(kinds) > 1 else "CRLF line ends" if "\r\n" in kinds else "CR line ends")
+    return file.encode(text), ", ".join(kept)
 
 
 def _before(path: str, workspace: Workspace) -> bytes | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from a3s_code_tools.bash import BashTool
+from a3s_code_tools.bash import BashTool, without_overwritten
 from a3s_code_tools.child import allowed_env
 from a3s_code_tools.sandbox import LocalBashExecutor
 
@@ -33,7 +33,14 @@ class RecordingSandbox:
 
 
 def bash(use: Any, command: str, **more: object) -> ToolOutput:
-    return asyncio.run(BashTool(LocalBashExecutor()).run({"command": command, **more}, use))
+    async def run() -> ToolOutput:
+        tool = BashTool(LocalBashExecutor())
+        try:
+            return await tool.run({"command": command, **more}, use)
+        finally:
+            await tool.aclose()
+
+    return asyncio.run(run())
 
 
 def test_a_command_runs_in_the_workspace(folder: Path, use: Any):
@@ -85,3 +92,70 @@ def test_further_variables_are_passed_on_when_named(monkeypatch: pytest.MonkeyPa
     env = allowed_env(["CI", "NPM_*", "DEPLOY_TOKEN"])
     assert {"CI", "NPM_MIRROR", "DEPLOY_TOKEN"} <= env.keys()
     assert "NPM_TOKEN" not in env
+
+
+PROVIDER_KEYS = (
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AZURE_OPENAI_API_KEY",
+    "COHERE_API_KEY",
+    "DASHSCOPE_API_KEY",
+    "DEEPSEEK_API_KEY",
+    "GEMINI_API_KEY",
+    "GH_TOKEN",
+    "GITHUB_TOKEN",
+    "GOOGLE_API_KEY",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GROQ_API_KEY",
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+    "MISTRAL_API_KEY",
+    "MOONSHOT_API_KEY",
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "OPENAI_ORG_ID",
+    "OPENROUTER_API_KEY",
+    "PERPLEXITY_API_KEY",
+    "TOGETHER_API_KEY",
+    "XAI_API_KEY",
+    "ZHIPUAI_API_KEY",
+)
+
+
+def test_no_key_of_a_provider_reaches_a_command_or_its_supervisor(use: Any, monkeypatch: pytest.MonkeyPatch):
+    for name in PROVIDER_KEYS:
+        monkeypatch.setenv(name, "nobody-sees-me")
+    text = bash(use, "env; tr '\\0' '\\n' < /proc/$PPID/environ").text
+    assert "PATH=" in text
+    assert "nobody-sees-me" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a\nb\n", "a\nb\n"),
+        ("a\r\nb\r\n", "a\r\nb\r\n"),
+        ("10%\r50%\r100%\ndone\n", "100%\ndone\n[2 overwritten states of lines left out]\n"),
+        ("1\r2\r3\r", "3\r\n[2 overwritten states of lines left out]\n"),
+        ("a\rb\r\nc", "b\r\nc\n[1 overwritten states of lines left out]\n"),
+        ("", ""),
+    ],
+)
+def test_of_progress_bars_the_last_state_is_shown(text: str, expected: str):
+    assert without_overwritten(text) == expected
+
+
+def test_events_show_progress_as_it_came(use: Any):
+    text = bash(use, r"printf '1%%\r2%%\r3%%\n'").text
+    assert text == "3%\n[2 overwritten states of lines left out]\n"
+    assert "".join(use.shown) == "1%\r2%\r3%\n"
+
+
+def test_a_flood_is_shown_in_few_events(use: Any):
+    said = bash(use, "head -c 20000000 /dev/zero | tr '\\0' x; echo end")
+    assert said.metadata["omitted_bytes"] == 20_000_004 - 102_400
+    assert sum(map(len, use.shown)) < 2_000_000
+    assert use.shown[-1].endswith("xend\n")

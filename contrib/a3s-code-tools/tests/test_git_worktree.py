@@ -2,11 +2,15 @@
 
 import asyncio
 import os
+import shutil
 import subprocess
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from a3s_code_testing.running import start
 from a3s_code_tools.git_worktree import GitWorktreeTool
 
 from a3s_code.plugin import CommandTarget, PathTarget, ToolError, ToolErrorKind, ToolOutput
@@ -62,7 +66,8 @@ def test_worktrees_are_listed(repository: Path, use: Any):
 def test_a_worktree_is_removed_with_force_only_when_changed(repository: Path, use: Any):
     worktree(use, "create", branch="b", path="wt")
     (repository / "wt" / "new").touch()
-    assert "--force" in str(refusal(use, "remove", path="wt"))
+    assert "wt has 1 uncommitted change(s): new; " in str(refusal(use, "remove", path="wt"))
+    assert (repository / "wt" / "new").exists()
     assert worktree(use, "remove", path="wt", force=True).text == "Removed worktree: wt"
     assert not (repository / "wt").exists()
 
@@ -133,3 +138,345 @@ def test_the_gate_learns_command_and_path():
         PathTarget(".worktrees/b", write=True),
     )
     assert targets({"command": "status"}) == (CommandTarget("git status"),)
+
+
+# What git can be asked for
+
+
+def test_a_commit_instead_of_a_branch_is_checked_out_detached(repository: Path, use: Any):
+    commit = git(repository, "rev-parse", "HEAD").strip()
+    said = worktree(use, "create", branch=commit, new_branch=False, path="wt")
+    assert said.text == "Created worktree at: wt (detached HEAD)"
+    assert said.metadata == {"path": "wt", "branch": "HEAD"}
+
+
+def test_the_status_of_a_detached_head(repository: Path, use: Any):
+    git(repository, "checkout", "-q", "--detach")
+    assert worktree(use, "status").metadata["branch"] == "(detached)"
+
+
+def test_a_new_branch_starts_at_its_base(repository: Path, use: Any):
+    git(repository, "tag", "one")
+    (repository / "f").write_text("later\n")
+    git(repository, "commit", "-q", "-a", "-m", "second")
+    worktree(use, "create", branch="b", base="one", path="wt")
+    assert (repository / "wt/f").read_text() == "x\n"
+
+
+def test_the_branch_of_a_remote_is_found_by_its_name(repository: Path, use_in: Any, tmp_path: Path):
+    git(repository, "branch", "theirs")
+    git(tmp_path, "clone", "-q", str(repository), "copy")
+    said = worktree(use_in(tmp_path / "copy"), "create", branch="theirs", new_branch=False, path="wt")
+    assert said.metadata["branch"] == "theirs"
+
+
+def test_a_bare_repository_has_worktrees_and_no_status(repository: Path, use_in: Any, tmp_path: Path):
+    git(tmp_path, "clone", "-q", "--bare", str(repository), "bare")
+    bare = use_in(tmp_path / "bare")
+    worktree(bare, "create", branch="b", path="wt")
+    assert "bare (bare)\n" in worktree(bare, "list").text
+    assert refusal(bare, "status").kind is ToolErrorKind.UNSUPPORTED
+
+
+def test_names_with_blanks_umlauts_and_other_bytes_are_shown(repository: Path, use: Any):
+    worktree(use, "create", branch="größe", path="a b/ä")
+    assert "a b/ä [größe]" in worktree(use, "list").text
+    (repository / os.fsdecode(b"\xff")).touch()
+    assert worktree(use, "status").metadata["dirty_count"] == 2
+    assert worktree(use, "remove", path="a b/ä").metadata == {"path": "a b/ä"}
+
+
+def test_an_empty_folder_is_room_enough(repository: Path, use: Any):
+    (repository / "wt").mkdir()
+    worktree(use, "create", branch="b", path="wt")
+    assert (repository / "wt/f").exists()
+
+
+def test_locked_worktrees_stay_even_with_force(repository: Path, use: Any):
+    worktree(use, "create", branch="b", path="wt")
+    git(repository, "worktree", "lock", "--reason", "on a stick", "wt")
+    assert "wt [b], locked: on a stick" in worktree(use, "list").text
+    for force in (False, True):
+        refused = refusal(use, "remove", path="wt", force=force)
+        assert refused.kind is ToolErrorKind.DENIED
+        assert "on a stick" in str(refused)
+    assert (repository / "wt/f").exists()
+
+
+def test_a_worktree_whose_folder_is_gone_is_shown_and_can_be_removed(repository: Path, use: Any):
+    worktree(use, "create", branch="b", path="wt")
+    shutil.rmtree(repository / "wt")
+    assert "wt [b], prunable: " in worktree(use, "list").text
+    worktree(use, "remove", path="wt")
+    assert worktree(use, "list").metadata == {"count": 1}
+
+
+def test_a_worktree_whose_folder_is_gone_is_replaced_with_force_only(repository: Path, use: Any):
+    worktree(use, "create", branch="b", path="wt")
+    shutil.rmtree(repository / "wt")
+    assert "force=true" in str(refusal(use, "create", branch="c", path="wt"))
+    worktree(use, "create", branch="c", path="wt", force=True)
+    assert git(repository / "wt", "branch", "--show-current") == "c\n"
+
+
+def test_submodules_are_not_deleted_without_force(repository: Path, use: Any, tmp_path: Path):
+    git(tmp_path, "clone", "-q", str(repository), "inner")
+    git(repository, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(tmp_path / "inner"), "sub")
+    git(repository, "commit", "-q", "-m", "with a submodule")
+    worktree(use, "create", branch="b", path="wt")
+    assert "1 submodule(s)" in str(refusal(use, "remove", path="wt"))
+    worktree(use, "remove", path="wt", force=True)
+    assert not (repository / "wt").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "kind", "text"),
+    [
+        pytest.param({"command": "create"}, "invalid_argument", "branch parameter is required", id="no-branch"),
+        pytest.param({"command": "remove"}, "invalid_argument", "path parameter is required", id="no-path"),
+        pytest.param(
+            {"command": "create", "branch": "main"}, "invalid_argument", "new_branch=false", id="branch-exists"
+        ),
+        pytest.param({"command": "create", "branch": "a..b"}, "invalid_argument", "no valid name", id="bad-branch"),
+        pytest.param({"command": "create", "branch": "@{-1}"}, "invalid_argument", "no valid name", id="expression"),
+        pytest.param({"command": "create", "branch": "a\nb"}, "invalid_argument", "control character", id="control"),
+        pytest.param({"command": "create", "branch": "b", "base": "nowhere"}, "not_found", "no commit", id="base"),
+        pytest.param({"command": "create", "branch": "b", "path": "f"}, "invalid_argument", "another path", id="taken"),
+        pytest.param(
+            {"command": "create", "branch": "main", "new_branch": False},
+            "invalid_argument",
+            "is checked out at",
+            id="checked-out",
+        ),
+        pytest.param({"command": "remove", "path": "nowhere"}, "not_found", "there are: none", id="no-worktree"),
+        pytest.param({"command": "remove", "path": "."}, "denied", "workspace", id="main"),
+        pytest.param({"command": "remove", "path": ".", "force": True}, "denied", "workspace", id="force"),
+    ],
+)
+def test_what_cannot_be_done_says_what_to_do(repository: Path, use: Any, args: dict[str, Any], kind: str, text: str):
+    refused = refusal(use, **args)
+    assert refused.kind.value == kind
+    assert text in str(refused)
+    assert git(repository, "branch", "--format=%(refname:short)") == "main\n"
+    assert worktree(use, "list").metadata == {"count": 1}
+
+
+def test_before_the_first_commit_it_says_so(folder: Path, use: Any):
+    git(folder, "init", "-q")
+    assert "there is no commit yet" in str(refusal(use, "create", branch="b"))
+
+
+def test_without_git_it_says_so(repository: Path, use: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(repository))
+    refused = refusal(use, "status")
+    assert refused.kind is ToolErrorKind.UNSUPPORTED
+    assert "not installed" in str(refused)
+
+
+def test_a_folder_of_the_workspace_in_the_path_is_not_searched_for_git(
+    repository: Path, use: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    trap = repository / "git"
+    trap.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    trap.chmod(0o755)
+    monkeypatch.setenv("PATH", f".:{os.environ['PATH']}")
+    monkeypatch.chdir(repository)
+    worktree(use, "status")
+    assert not (tmp_path / "ran").exists()
+
+
+# Deadlines and cancelling
+
+
+def slow_git(folder: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> Path:
+    """A git that says when it begins *command*, and then never ends; the file it touches."""
+    real, begun = shutil.which("git"), folder / "begun"
+    program = folder / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\nfor word; do [ "$word" = {command} ] && touch {begun} && exec sleep 1000; done\nexec {real} "$@"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    return begun
+
+
+def test_at_its_deadline_a_call_ends_and_takes_back_what_it_began(
+    repository: Path, use: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    slow_git(tmp_path, monkeypatch, "reset")
+    use.deadline_s = 1.0
+    refused = refusal(use, "create", branch="b", path="wt")
+    assert refused.kind is ToolErrorKind.TIMEOUT
+    assert not (repository / "wt").exists()
+    assert git(repository, "branch", "--format=%(refname:short)") == "main\n"
+
+
+def test_a_cancelled_call_takes_back_what_it_began(
+    repository: Path, use: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    begun = slow_git(tmp_path, monkeypatch, "reset")
+
+    async def cancel() -> None:
+        call = start(GitWorktreeTool().run({"command": "create", "branch": "b", "path": "wt"}, use))
+        while not begun.exists():  # noqa: ASYNC110 # another process sets it
+            await asyncio.sleep(0.01)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+    asyncio.run(cancel())
+    assert not (repository / "wt").exists()
+    assert git(repository, "worktree", "list", "--porcelain").count("worktree ") == 1
+
+
+# Repositories that want to run programs
+
+
+@pytest.fixture
+def ran(tmp_path: Path) -> Path:
+    """What the programs below write when they run."""
+    return tmp_path / "ran"
+
+
+@pytest.fixture
+def trap(tmp_path: Path, ran: Path) -> str:
+    """A program that leaves a mark and hands its input on."""
+    program = tmp_path / "trap"
+    program.write_text(f'#!/bin/sh\necho "$0 $*" >> {ran}\n[ "$1" = git-upload-pack ] && exit 1\ncat\n')
+    program.chmod(0o755)
+    return str(program)
+
+
+def hooks(repository: Path, trap: str) -> None:
+    for name in ("post-checkout", "post-index-change", "reference-transaction"):
+        (repository / ".git/hooks" / name).symlink_to(trap)
+
+
+def hooks_path(repository: Path, trap: str) -> None:
+    (repository / "hooks").mkdir()
+    (repository / "hooks/post-checkout").symlink_to(trap)
+    git(repository, "config", "core.hooksPath", str(repository / "hooks"))
+
+
+def filters(repository: Path, trap: str, name: str = "evil") -> None:
+    (repository / ".gitattributes").write_text(f"* filter={name}\n")
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "attributes")
+    for key in ("smudge", "clean"):
+        git(repository, "config", f"filter.{name}.{key}", trap)
+
+
+def process_filter(repository: Path, trap: str) -> None:
+    filters(repository, trap)
+    git(repository, "config", "filter.evil.process", trap)
+    git(repository, "config", "filter.evil.required", "true")
+
+
+def filters_of_worktrees_only(repository: Path, trap: str) -> None:
+    filters(repository, trap)
+    git(repository, "config", "--remove-section", "filter.evil")
+    (repository / ".git/more").write_text(f'[filter "evil"]\n\tsmudge = {trap}\n\tclean = {trap}\n')
+    git(repository, "config", "includeIf.gitdir:**/worktrees/**.path", "more")
+
+
+def file_monitor(repository: Path, trap: str) -> None:
+    git(repository, "config", "core.fsmonitor", trap)
+
+
+def partial_clone(repository: Path, trap: str) -> None:
+    """Blobs are missing and would be fetched by a program."""
+    blob = git(repository, "rev-parse", "HEAD:f").strip()
+    (repository / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    git(repository, "config", "remote.evil.url", f"ext::{trap} %S")
+    git(repository, "config", "remote.evil.promisor", "true")
+    git(repository, "config", "protocol.ext.allow", "always")
+    git(repository, "config", "protocol.allow", "always")
+    git(repository, "config", "extensions.partialClone", "evil")
+
+
+TRAPS = (hooks, hooks_path, filters, process_filter, filters_of_worktrees_only, file_monitor, partial_clone)
+
+
+def attempt(repository: Path, use: Any) -> None:
+    """Each command once; some cannot succeed in a broken repository."""
+    for args in (
+        {"command": "create", "branch": "b", "path": "wt"},
+        {"command": "list"},
+        {"command": "status"},
+        {"command": "remove", "path": "wt"},
+        {"command": "remove", "path": "wt", "force": True},
+    ):
+        with suppress(ToolError):
+            worktree(use, **args)
+
+
+@pytest.mark.parametrize("setting", TRAPS, ids=lambda setting: setting.__name__)
+def test_no_program_that_the_repository_names_is_run(
+    repository: Path, use: Any, trap: str, ran: Path, setting: Callable[[Path, str], None]
+):
+    setting(repository, trap)
+    (repository / "f").write_text("y\n")
+    ran.unlink(missing_ok=True)
+    attempt(repository, use)
+    assert not ran.exists(), ran.read_text()
+
+
+@pytest.mark.parametrize("setting", TRAPS, ids=lambda setting: setting.__name__)
+def test_plain_git_would_have_run_it(repository: Path, trap: str, ran: Path, setting: Callable[[Path, str], None]):
+    """Else the test above proves nothing."""
+    setting(repository, trap)
+    (repository / "f").write_text("y\n")
+    ran.unlink(missing_ok=True)
+    for args in (["worktree", "add", "-b", "b", "wt"], ["status"]):
+        subprocess.run(["git", *args], cwd=repository, check=False, capture_output=True, timeout=20)
+    assert ran.exists()
+
+
+def test_submodules_with_settings_of_their_own_are_not_looked_into(
+    repository: Path, use: Any, tmp_path: Path, trap: str, ran: Path
+):
+    git(tmp_path, "clone", "-q", str(repository), "inner")
+    git(repository, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(tmp_path / "inner"), "sub")
+    git(repository, "commit", "-q", "-m", "with a submodule")
+    git(repository / "sub", "config", "core.fsmonitor", trap)
+    attempt(repository, use)
+    assert not ran.exists()
+    git(repository, "status")
+    assert ran.exists()
+
+
+def test_the_result_says_which_files_a_filter_was_left_out_of(repository: Path, use: Any, trap: str):
+    filters(repository, trap)
+    said = worktree(use, "create", branch="b", path="wt")
+    assert said.text.endswith("\n2 file(s) are as the repository stores them: filters are not run (evil)")
+
+
+def test_files_elsewhere_are_left_alone(repository: Path, use: Any, tmp_path: Path):
+    """core.worktree can name any folder as the working copy."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    git(repository, "config", "core.worktree", str(elsewhere))
+    for command in ("status", "create"):
+        assert refusal(use, command, branch="b").kind is ToolErrorKind.DENIED
+    assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("GIT_DIR", "/nowhere"), ("GIT_WORK_TREE", "/"), ("GIT_EXTERNAL_DIFF", "false"), ("GIT_CONFIG_COUNT", "x")],
+)
+def test_no_git_variable_of_the_host_is_handed_on(
+    repository: Path, use: Any, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+):
+    monkeypatch.setenv(name, value)
+    assert worktree(use, "status").metadata["branch"] == "main"
+
+
+def test_a_damaged_worktree_is_kept(repository: Path, use: Any):
+    worktree(use, "create", branch="b", path="wt")
+    (repository / "wt/.git").unlink()
+    (repository / "wt/new").touch()
+    for force in (False, True):
+        refusal(use, "remove", path="wt", force=force)
+    assert (repository / "wt/new").exists()

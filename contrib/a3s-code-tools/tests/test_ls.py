@@ -23,7 +23,7 @@ def test_entries_are_listed_by_name_with_kind_and_size(folder: Path, use: Any):
     os.mkfifo(folder / "pipe")
     assert ls(use).text.splitlines() == [
         "file             5  b.txt",
-        "link             -  link",
+        "link             -  link -> /etc",
         "other            -  pipe",
         "dir              -  sub/",
         "",
@@ -38,6 +38,14 @@ def test_an_empty_folder_says_so(use: Any):
 def test_names_that_are_no_text_are_escaped(folder: Path, use: Any):
     (Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9"))).touch()
     assert "caf\\xe9" in ls(use).text
+
+
+def test_no_more_entries_than_asked_for_are_shown(folder: Path, use: Any):
+    for number in range(5):
+        (folder / f"f{number}").touch()
+    said = ls(use, limit=2)
+    assert said.text.splitlines()[:2] == ["file             0  f0", "file             0  f1"]
+    assert "5 entries, first 2 shown" in said.text
 
 
 def test_many_entries_are_cut_and_counted(folder: Path, use: Any):

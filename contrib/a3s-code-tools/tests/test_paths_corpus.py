@@ -14,6 +14,7 @@ from a3s_code_tools.git_worktree import GitWorktreeTool
 from a3s_code_tools.glob import GlobTool
 from a3s_code_tools.grep import GrepTool
 from a3s_code_tools.ls import LsTool
+from a3s_code_tools.patch import PatchTool
 from a3s_code_tools.read import ReadTool
 from a3s_code_tools.write import WriteTool
 
@@ -22,7 +23,7 @@ from a3s_code.plugin import PathTarget, Tool, ToolError, ToolErrorKind, ToolOutp
 CORPUS = Path(__file__).parents[3] / "tests" / "corpus" / "paths.jsonl"
 TOOLS: dict[str, Tool] = {
     tool.spec.name: tool
-    for tool in (EditTool(), GitWorktreeTool(), GlobTool(), GrepTool(), LsTool(), ReadTool(), WriteTool())
+    for tool in (EditTool(), GitWorktreeTool(), GlobTool(), GrepTool(), LsTool(), PatchTool(), ReadTool(), WriteTool())
 }
 ROWS = [
     row

@@ -4,21 +4,27 @@ from importlib.metadata import entry_points
 
 import jsonschema
 import pytest
+from a3s_code_http.client import Httpx2Client
 from a3s_code_tools import plugin
 from a3s_code_tools.sandbox import LocalBashExecutor
 
-from a3s_code.plugin import BashSandbox, Tool
+from a3s_code.plugin import BashSandbox, SearchConfig, Tool
 
 TOOLS: dict[str, Tool] = {
     "read": plugin.read(),
     "write": plugin.write(),
     "edit": plugin.edit(),
+    "patch": plugin.patch(),
     "ls": plugin.ls(),
-    "glob": plugin.glob(),
+    "glob": plugin.glob(config=plugin.GlobConfig()),
     "grep": plugin.grep(config=plugin.GrepConfig()),
     "bash": plugin.bash(config=plugin.BashConfig(), bash_sandbox=plugin.local()),
+    "batch": plugin.batch(),
     "git_worktree": plugin.git_worktree(),
+    "web_fetch": plugin.web_fetch(http_client=Httpx2Client()),
+    "web_search": plugin.web_search(config=SearchConfig(), http_client=Httpx2Client()),
 }
+LOOKING = {"read", "ls", "glob", "grep", "batch", "web_fetch", "web_search"}
 
 
 def test_the_entry_points_are_the_tools():
@@ -54,4 +60,4 @@ def test_the_examples_satisfy_the_schema_and_have_targets(name: str):
 
 
 def test_only_looking_is_read_only():
-    assert {name for name, tool in TOOLS.items() if tool.spec.is_read_only} == {"read", "ls", "glob", "grep"}
+    assert {name for name, tool in TOOLS.items() if tool.spec.is_read_only} == LOOKING

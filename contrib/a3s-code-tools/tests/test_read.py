@@ -8,6 +8,7 @@ import pytest
 from a3s_code_tools.read import ReadTool
 
 from a3s_code.plugin import ToolError, ToolErrorKind, ToolOutput
+from a3s_code.workspace import FolderWorkspace
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
 
@@ -85,8 +86,79 @@ def test_an_image_over_the_limit_of_providers_is_too_large(folder: Path, use: An
     assert refusal(use).kind is ToolErrorKind.TOO_LARGE
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"a\0b", b"caf\xe9"])
-def test_what_is_no_utf_8_text_is_refused(folder: Path, use: Any, content: bytes):
+@pytest.mark.parametrize(
+    ("content", "text", "encoding"),
+    [
+        pytest.param("naïve café\r\nœuvre".encode("cp1252"), "     1\tnaïve café\n     2\tœuvre", "cp1252", id="8 bit"),
+        pytest.param(b"\xff\xfe" + "é\n".encode("utf-16-le"), "     1\té", "utf-16-le", id="utf-16-le"),
+        pytest.param(b"\xfe\xff" + "é\n☃".encode("utf-16-be"), "     1\té\n     2\t☃", "utf-16-be", id="utf-16-be"),
+    ],
+)
+def test_other_encodings_are_read_and_named(folder: Path, use: Any, content: bytes, text: str, encoding: str):
+    (folder / "f").write_bytes(content)
+    assert read(use).text == f"{text}\n\n[the encoding of the file is {encoding}; changes keep it]"
+
+
+def read_all(use: Any, *files: object, **args: object) -> ToolOutput:
+    return asyncio.run(ReadTool().run({"files": list(files), **args}, use))
+
+
+def test_several_files_come_under_headings_with_what_went_wrong(folder: Path, use: Any):
+    (folder / "a").write_text("one\ntwo\nthree\n")
+    (folder / "pic").write_bytes(PNG)
+    said = read_all(use, {"file_path": "a", "offset": 1, "limit": 1}, "missing", "pic")
+    assert said.text == (
+        "--- [1: a] ---\n     2\ttwo\n\n[1 more lines of 3; continue with offset=2]\n\n"
+        "--- [2: missing] ---\nError: missing does not exist\n\n"
+        "--- [3: pic] ---\n[pic is an image: image/png, 28 bytes]"
+    )
+    assert said.success
+    assert len(said.images) == 1
+
+
+def test_several_files_share_one_budget(folder: Path, use: Any):
+    for name in "abc":
+        (folder / name).write_text("0123456789\n" * 3000)
+    said = read_all(use, "a", "b", "c")
+    first, second, third = said.metadata["files"]
+    assert first["lines"] == 2000
+    assert second["next_offset"] == second["lines"] < 2000
+    assert third["lines"] == 0
+    assert said.text.endswith(
+        "--- [3: c] ---\n[not shown: the 65,536 bytes of this call are used up; read it in another call]"
+    )
+    assert len(said.text.encode()) < 66_000
+
+
+def test_nothing_read_is_a_failure(use: Any):
+    assert not read_all(use, "missing", "gone").success
+
+
+@pytest.mark.parametrize("args", [{}, {"file_path": "f", "files": ["f"]}])
+def test_one_of_file_path_and_files_is_needed(use: Any, args: dict[str, object]):
+    with pytest.raises(ToolError) as caught:
+        asyncio.run(ReadTool().run(args, use))
+    assert caught.value.kind is ToolErrorKind.INVALID_ARGUMENT
+
+
+def test_what_was_shown_is_marked_as_seen(folder: Path, use: Any):
+    class Watching(FolderWorkspace):
+        def __init__(self, root: Path):
+            super().__init__(root)
+            self.marked: list[tuple[str, bytes]] = []
+
+        def mark_seen(self, path: str, data: bytes) -> None:
+            self.marked.append((path, data))
+
+    (folder / "a").write_text("x" * 600 + "\n")
+    (folder / "b").write_text("y" * 600 + "\n")
+    use.workspace = Watching(folder)
+    read_all(use, "a", "missing", "b", max_bytes=1024)
+    assert use.workspace.marked == [("a", b"x" * 600 + b"\n")]
+
+
+@pytest.mark.parametrize("content", [b"\x7fELF\0\1\2", b"a\0b", b"\0\0\0"])
+def test_what_is_binary_is_refused(folder: Path, use: Any, content: bytes):
     (folder / "f").write_bytes(content)
     assert refusal(use).kind is ToolErrorKind.UNSUPPORTED
 

@@ -36,6 +36,35 @@ def test_line_ends_are_written_as_given(folder: Path, use: Any):
     assert (folder / "f").read_bytes() == b"a\r\nb\n"
 
 
+@pytest.mark.parametrize(
+    ("before", "content", "after", "kept"),
+    [
+        pytest.param(b"a\r\nb\r\n", "a\nc\n", b"a\r\nc\r\n", " (kept: CRLF line ends)", id="CRLF"),
+        pytest.param(b"a\r\nb\n", "a\nc\nb\n", b"a\r\nc\r\nb\n", " (kept: mixed line ends)", id="mixed"),
+        pytest.param(b"\xef\xbb\xbfa", "\ufeffb", b"\xef\xbb\xbfb", " (kept: byte order mark)", id="UTF-8 mark"),
+        pytest.param(
+            "\ufeffa".encode("utf-16-be"), "é", b"\xfe\xff\0\xe9", " (kept: utf-16-be, byte order mark)", id="UTF-16"
+        ),
+        pytest.param(b"caf\xe9\n", "th\u00e9\n", b"th\xe9\n", " (kept: latin-1)", id="Latin-1"),
+        pytest.param(b"a\r\n", "a\r\nb\n", b"a\r\nb\n", "", id="line ends as given"),
+        pytest.param("é ü".encode() + b"\xff", "→", "→".encode(), "", id="damaged UTF-8 becomes whole"),
+    ],
+)
+def test_a_replaced_file_keeps_its_form(folder: Path, use: Any, before: bytes, content: str, after: bytes, kept: str):
+    (folder / "f").write_bytes(before)
+    said = write(use, "f", content)
+    assert (folder / "f").read_bytes() == after
+    assert said.text.endswith(f"lines{kept}")
+
+
+def test_a_letter_that_the_encoding_lacks_is_refused(folder: Path, use: Any):
+    (folder / "f").write_bytes(b"caf\xe9")
+    with pytest.raises(ToolError, match="latin-1") as caught:
+        write(use, "f", "→")
+    assert caught.value.kind is ToolErrorKind.INVALID_ARGUMENT
+    assert (folder / "f").read_bytes() == b"caf\xe9"
+
+
 def test_binary_content_may_be_replaced(folder: Path, use: Any):
     (folder / "f").write_bytes(b"\xff\0")
     write(use, "f", "text\n")

@@ -1,6 +1,9 @@
 """What every SessionStore promises, and its Journals."""
 
+import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
 from typing import TypeVar
@@ -15,7 +18,7 @@ from a3s_code.plugin import (
     SessionNotFoundError,
     SessionStore,
 )
-from a3s_code_testing.running import run
+from a3s_code_testing.running import run, start
 
 __all__ = ["SessionStoreContract"]
 
@@ -111,6 +114,21 @@ class SessionStoreContract:
 
         with pytest.raises(SessionError):
             _in_new(session_store, get)
+
+    def test_it_writes_while_all_threads_of_the_loop_wait_for_it(self, session_store: SessionStore) -> None:
+        """Tools wait for the journal in threads, so it must not need one of the loop's own."""
+
+        async def write(journal: Journal) -> bytes:
+            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+            is_written = threading.Event()
+            waiting = start(asyncio.to_thread(is_written.wait, 10))
+            await journal.append([b"a"], durable=True)
+            await journal.put_blob(DIGEST, IMAGE)
+            is_written.set()
+            assert await waiting, "it was not written while the thread waited"
+            return await journal.get_blob(DIGEST)
+
+        assert _in_new(session_store, write) == IMAGE
 
     def test_closing_twice_does_nothing(self, session_store: SessionStore) -> None:
         """A second `aclose` does nothing, not even to whoever holds the session by then."""

@@ -1,0 +1,276 @@
+"""The patch tool: a diff over any number of files, applied as a whole or not at all."""
+
+import asyncio
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from a3s_code.plugin import (
+    Effects,
+    Json,
+    JsonObject,
+    OtherTarget,
+    PathTarget,
+    Target,
+    ToolError,
+    ToolErrorKind,
+    ToolOutput,
+    ToolSpec,
+    ToolUse,
+    Workspace,
+)
+from a3s_code_tools.diff import MAX_DIFF_CHARS, unified_diff
+from a3s_code_tools.edits import EditError
+from a3s_code_tools.edits.patch import Change, Patch, apply, parse
+from a3s_code_tools.folder import opened
+from a3s_code_tools.output import MAX_FILE_BYTES
+from a3s_code_tools.versions import locked, readable, require_seen, show, told
+
+__all__ = ["PatchTool"]
+
+_RUN_BITS = 0o111
+
+
+def _parsed(args: JsonObject) -> Patch:
+    path = args.get("file_path")
+    return parse(str(args["diff"]), str(path) if path else None)
+
+
+def _targets(args: JsonObject) -> Sequence[Target]:
+    """Every path of the diff, those that are only read too: a moved or copied file says what it has elsewhere."""
+    try:
+        return tuple(PathTarget(path, write=True) for path in _parsed(args).paths)
+    except EditError:  # `run` says why, and touches nothing
+        return (OtherTarget(str(args["diff"])),)
+
+
+class PatchTool:
+    """Applies a diff to files of the workspace; when anything of it does not fit, nothing is changed."""
+
+    spec = ToolSpec(
+        name="patch",
+        description=(
+            "Apply a diff to one or more files of the workspace: a unified diff (git's too), or the *** Begin Patch "
+            "envelope with *** Add File:, *** Update File:, *** Move to:, *** Delete File: and @@ anchors. Copy the "
+            "lines that stay exactly; counts may be wrong and @@ may stand without numbers if the lines stand only "
+            "once. All of it is applied or nothing."
+        ),
+        schema={
+            "type": "object",
+            "properties": {
+                "diff": {"type": "string", "minLength": 1, "description": "The diff or envelope."},
+                "file_path": {"type": "string", "description": "The file, when the diff has no --- and +++ lines."},
+                "dry_run": {
+                    "type": "boolean",
+                    "default": False,
+                    "description": "Show what would change and change nothing.",
+                },
+            },
+            "required": ["diff"],
+            "additionalProperties": False,
+            "examples": [
+                {"diff": "--- a/src/main.py\n+++ b/src/main.py\n@@ -1,2 +1,2 @@\n import os\n-DEBUG = 1\n+DEBUG = 0\n"},
+                {
+                    "diff": "*** Begin Patch\n*** Update File: src/main.py\n@@ def main():\n-    run()\n"
+                    "+    return run()\n*** End Patch\n"
+                },
+            ],
+        },
+        effects=Effects.DESTRUCTIVE,
+        targets=_targets,
+    )
+
+    async def run(self, args: JsonObject, use: ToolUse) -> ToolOutput:
+        return await asyncio.to_thread(_patch, args, use.workspace)
+
+
+def _patch(args: JsonObject, workspace: Workspace) -> ToolOutput:
+    is_dry = args.get("dry_run") is True
+    with told():
+        patch = _parsed(args)
+        places = {path: workspace.resolve(path, write=True) for path in patch.paths}
+        _require_distinct(places)
+        with locked(*places.values()):
+            changes = apply(patch, lambda path: _content(path, workspace))
+            if not is_dry:
+                _Writing(workspace, changes.files).write()
+    shown = {path: workspace.relative(place) for path, place in places.items()}
+    diff = _difference(changes.files, shown)
+    lines = [*_lines(changes.files, shown, "Would apply" if is_dry else "Applied")]
+    return ToolOutput(
+        text="\n".join([*lines, *([diff] if is_dry else [])]),
+        metadata={"files": [_facts(change, shown) for change in changes.files], "dry_run": is_dry, "diff": diff},
+    )
+
+
+def _require_distinct(places: Mapping[str, Path]) -> None:
+    """Refuses two names of one file: each part would be made from the old content and the last would win."""
+    names: dict[Path, str] = {}
+    for path, place in places.items():
+        if (other := names.setdefault(place, path)) != path:
+            raise ToolError(
+                f"{other} and {path} are the same file; nothing was changed. Use one name for it.",
+                ToolErrorKind.INVALID_ARGUMENT,
+            )
+
+
+def _content(path: str, workspace: Workspace) -> bytes | None:
+    try:
+        content = workspace.read_bytes(path, max_bytes=MAX_FILE_BYTES)
+    except ToolError as error:
+        if error.kind is ToolErrorKind.NOT_FOUND:
+            return None
+        raise
+    require_seen(workspace, path, content)
+    return content
+
+
+class _Writing:
+    """Brings changes to the disk one after the other, and takes them back when one fails."""
+
+    def __init__(self, workspace: Workspace, changes: Sequence[Change]):
+        self._workspace = workspace
+        # what is deleted goes last: until then every content exists somewhere
+        self._changes = sorted(changes, key=lambda change: change.after is None)
+        self._modes = {change.path: self._mode(change.path) for change in changes}
+
+    def write(self) -> None:
+        """Writes all.
+
+        Raises:
+            ToolError: One could not be written; those before it are as they were, or the text names them.
+        """
+        done: list[Change] = []
+        try:
+            for change in self._changes:
+                done.append(change)
+                self._put(change.path, change.before, change.after)
+                self._set_mode(change.path, self._wanted_mode(change))
+        except ToolError as error:
+            raise ToolError(f"{error}; {self._take_back(done)}", error.kind) from error
+        for change in self._changes:
+            if change.after is not None:
+                show(self._workspace, change.path, change.after)
+
+    def _take_back(self, done: Sequence[Change]) -> str:
+        """Restores what was written, and says so."""
+        left: list[str] = []
+        for change in reversed(done):
+            try:
+                now = self._now(change.path)
+                if now not in (change.before, change.after):
+                    raise ToolError(f"{change.path} was changed by somebody else")
+                self._put(change.path, now, change.before)
+                self._set_mode(change.path, self._modes[change.path])
+            except ToolError:
+                left.append(change.path)
+        return f"these could not be restored: {', '.join(left)}" if left else "nothing was changed"
+
+    def _now(self, path: str) -> bytes | None:
+        try:
+            return self._workspace.read_bytes(path)
+        except ToolError as error:
+            if error.kind is ToolErrorKind.NOT_FOUND:
+                return None
+            raise
+
+    def _put(self, path: str, before: bytes | None, after: bytes | None) -> None:
+        if before == after:
+            return
+        if after is None:
+            self._workspace.delete(path)
+        else:
+            self._workspace.write_bytes(path, after)
+
+    def _wanted_mode(self, change: Change) -> int | None:
+        """The permission bits that the file shall have; None leaves them."""
+        mode = self._modes.get(change.moved_from or "")
+        if change.is_executable is None or change.after is None:
+            return mode
+        mode = mode or self._mode(change.path) or 0
+        # whoever may read it may run it
+        return mode | (mode & 0o444) >> 2 if change.is_executable else mode & ~_RUN_BITS
+
+    def _mode(self, path: str) -> int | None:
+        with suppress(OSError), _opened(self._workspace, path) as descriptor:
+            return stat.S_IMODE(os.fstat(descriptor).st_mode)
+        return None
+
+    def _set_mode(self, path: str, mode: int | None) -> None:
+        if mode is None or mode == self._mode(path):
+            return
+        try:
+            with _opened(self._workspace, path) as descriptor:
+                os.fchmod(descriptor, mode & 0o777)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise ToolError(f"the mode of {path} could not be changed: {error.strerror}") from error
+
+
+@contextmanager
+def _opened(workspace: Workspace, path: str) -> Iterator[int]:
+    """A descriptor of a file, reached without following links."""
+    parts = workspace.resolve(path, write=True).relative_to(workspace.root).parts
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    with opened(str(workspace.root), parts[:-1]) as folder:
+        descriptor = os.open(parts[-1], flags, dir_fd=folder)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _moved(files: Sequence[Change]) -> dict[str, Change]:
+    """The changes whose content went elsewhere, which are told there, by path."""
+    sources = {change.moved_from for change in files}
+    return {change.path: change for change in files if change.path in sources and change.after is None}
+
+
+def _lines(files: Sequence[Change], shown: Mapping[str, str], verb: str) -> Iterator[str]:
+    moved = _moved(files)
+    for change in files:
+        if change.path not in moved:
+            how = _what(change, shown)
+            yield f"{verb} {change.hunks} hunk(s) to {shown[change.path]}" + (f" ({how})" if how else "")
+
+
+def _what(change: Change, shown: Mapping[str, str]) -> str:
+    """What else happened to the file, and where its hunks were when not at their line."""
+    how: list[str] = []
+    if change.moved_from is not None:
+        how = [f"moved from {shown[change.moved_from]}"]
+    elif change.before is None:
+        how = ["created"]
+    elif change.after is None:
+        how = ["deleted"]
+    return "; ".join([*how, *change.notes])
+
+
+def _facts(change: Change, shown: Mapping[str, str]) -> Json:
+    moved_from = None if change.moved_from is None else shown[change.moved_from]
+    return {
+        "path": shown[change.path],
+        "change": "deleted" if change.after is None else "created" if change.before is None else "updated",
+        "hunks": change.hunks,
+        **({} if moved_from is None else {"moved_from": moved_from}),
+    }
+
+
+def _difference(files: Sequence[Change], shown: Mapping[str, str]) -> str:
+    """All of it as one unified diff, cut when it is long; a moved file is shown as changed."""
+    moved = _moved(files)
+    diffs = []
+    for change in files:
+        if change.path not in moved:
+            source = moved.get(change.moved_from or "")
+            before = change.before if source is None else source.before
+            diffs.append(unified_diff(shown[change.path], readable(before or b""), readable(change.after or b"")))
+    text = "".join(diffs)
+    return (
+        text
+        if len(text) <= MAX_DIFF_CHARS
+        else f"{text[:MAX_DIFF_CHARS]}\n[{len(text) - MAX_DIFF_CHARS} more characters]\n"
+    )
