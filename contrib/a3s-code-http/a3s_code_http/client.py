@@ -420,6 +420,7 @@ class _Answer:
                     decoded += len(piece)
                     self._check(max(received, decoded))
                     yield piece
+                self._check(received)
 
     def _decoder(self) -> Decoder:
         try:

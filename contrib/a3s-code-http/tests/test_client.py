@@ -335,8 +335,8 @@ def test_a_body_from_the_web_has_a_limit(coding: str):
 @pytest.mark.usefixtures("loopback_is_public")
 def test_bytes_that_are_no_body_count_too():
     head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n" + gzip.compress(b"x")
-    with RawServer(head, bytes(100_000)) as server, pytest.raises(ToolError, match="more than 1,000,000 bytes"):
-        browse(server, client={"max_web_bytes": 1_000_000})
+    with RawServer(head, bytes(200_000)) as server, pytest.raises(ToolError, match="more than 1,000,000 bytes"):
+        browse(server, client={"max_web_bytes": 1_000_000}, timeouts=HttpTimeouts(total_s=30))
 
 
 @pytest.mark.usefixtures("loopback_is_public")

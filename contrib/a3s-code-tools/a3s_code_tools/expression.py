@@ -66,6 +66,7 @@ class _PythonOnlyError(Exception):
 
 
 _Both = tuple[str, str]
+_WORD_END: _Both = (r"\b", r"\b")
 
 
 class _Parser:
@@ -75,6 +76,7 @@ class _Parser:
         self._text = text
         self._at = 0
         self._names: set[str] = set()
+        self._begins = self._ends = 0  # anchors met
 
     def whole(self) -> _Both:
         both = self._alternatives(0)
@@ -91,26 +93,29 @@ class _Parser:
         return "|".join(part[0] for part in parts), "|".join(part[1] for part in parts)
 
     def _sequence(self, nesting: int) -> _Both:
-        ripgrep, python = [], []
+        ripgrep, python = "", ""
+        is_ended = False
         while self._at < len(self._text) and self._text[self._at] not in "|)":
-            each = self._anchor()
-            if each is None:
-                atom, times = self._atom(nesting), self._repeat()
-                each = atom[0] + times, atom[1] + times
-            elif self._repeat():  # Python calls it an error
+            begins, ends = self._begins, self._ends
+            both = self._anchor() or self._atom(nesting)
+            is_anchored = (begins, ends) != (self._begins, self._ends)
+            times = self._repeat()
+            # "a^", "$a" and "(^a)*" hardly ever match, and ripgrep has its own view of when
+            if is_ended or (ripgrep and begins != self._begins) or (times and (is_anchored or both == _WORD_END)):
                 _give_up()
-            ripgrep.append(each[0])
-            python.append(each[1])
-        return "".join(ripgrep), "".join(python)
+            is_ended = ends != self._ends
+            ripgrep += both[0] + times
+            python += both[1] + times
+        return ripgrep, python
 
     def _anchor(self) -> _Both | None:
         if self._take("^") or self._take(r"\A"):
+            self._begins += 1
             return "^", "^"
         if self._take("$") or self._take(r"\Z"):
+            self._ends += 1
             return r"\r?$", r"\r?$"
-        if self._take(r"\b"):
-            return r"\b", r"\b"
-        return None
+        return _WORD_END if self._take(r"\b") else None
 
     def _atom(self, nesting: int) -> _Both:
         letter = self._next()

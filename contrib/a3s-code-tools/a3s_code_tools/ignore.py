@@ -113,11 +113,11 @@ def _rule(line: str) -> _Rule | None:
     text = text.removeprefix("!")
     only_folders = text.endswith("/")
     path = text.removesuffix("/")
+    if not path.strip("/"):
+        return None
     names = tuple(name for name in path.split("/") if name)
     if "/" not in path:
         names = ("**", *("*" if name == "**" else name for name in names))
-    if not names or names == ("**",):
-        return None
     if names[-1] == "**":  # all that is in it, not the folder itself
         names = (*names, "*")
     try:

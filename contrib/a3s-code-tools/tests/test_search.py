@@ -159,6 +159,23 @@ def test_an_expression_that_never_ends_is_stopped(folder: Path, use: Any):
     assert refusal(GrepTool(timeout_s=0.5, program=""), use, pattern="(a+)+$").kind is ToolErrorKind.TIMEOUT
 
 
+def test_a_cancelled_search_leaves_no_process(folder: Path, use: Any):
+    (folder / "f").write_text("a" * 60 + "!\n")
+
+    async def cancelled() -> None:
+        async with asyncio.timeout(0.3):
+            await GrepTool(program="").run({"pattern": "(a+)+$"}, use)
+
+    before = set(_children())
+    with pytest.raises(TimeoutError):
+        asyncio.run(cancelled())
+    assert set(_children()) <= before
+
+
+def _children() -> list[str]:
+    return [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+
+
 def test_a_gitignore_with_many_stars_takes_no_time(folder: Path, use: Any):
     (folder / ".gitignore").write_text("*a" * 30 + "b\n" + "**/a/" * 30 + "b\n")
     (folder / ("a" * 250)).touch()
