@@ -13,7 +13,7 @@ from a3s_code.events import Event, PermissionDenied, ToolOutputDelta
 from a3s_code.gate import Gate, Passed, Refusal, call_hash
 from a3s_code.history import Author, VersionedWorkspace
 from a3s_code.logs import get_log
-from a3s_code.messages import Image, JsonObject, ToolCall, ToolResult
+from a3s_code.messages import Image, JsonObject, ToolCall, ToolResult, valid_text
 from a3s_code.points.hooks import HookEvent, HookEventType, HookExecutor, HookResult
 from a3s_code.points.session_command import SessionCommandMaker, ToolWork
 from a3s_code.points.tools import Tool, ToolOutput, ToolSpec
@@ -298,7 +298,7 @@ class ToolExecutor:
         return output if isinstance(output, str) else None
 
     async def _settle(self, result: ToolResult, call: ToolCall, transcript: Transcript, origin: str) -> ToolResult:
-        result = evolve(result, output=_bounded(result.output.encode("utf-8", "replace").decode("utf-8")))
+        result = evolve(result, output=_bounded(valid_text(result.output)))
         if origin == "model":
             self._recent.append((call_hash(call), result.output))
             del self._recent[:-SAME_CALLS_AT_MOST]

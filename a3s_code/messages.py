@@ -21,6 +21,7 @@ __all__ = [
     "ToolResult",
     "assistant",
     "user",
+    "valid_text",
 ]
 
 Json: TypeAlias = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -170,3 +171,8 @@ def user(text: str, *images: Image) -> Message:
 def assistant(text: str, *calls: ToolCall) -> Message:
     """A message of the model."""
     return Message(Role.ASSISTANT, (*((Text(text),) if text else ()), *calls))
+
+
+def valid_text(text: str) -> str:
+    """The text with lone halves of characters replaced, so that every provider and every journal takes it."""
+    return text.encode("utf-8", "replace").decode("utf-8")

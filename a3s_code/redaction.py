@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from a3s_code.logs import get_log
-from a3s_code.messages import Json, JsonObject
+from a3s_code.messages import Json, JsonObject, valid_text
 from a3s_code.points.security import SecurityProvider
 from a3s_code.threads import in_thread
 
@@ -40,7 +40,7 @@ class Cleaner:
             return self._withheld(f"failed ({type(error).__name__})")
         if not isinstance(cleaned, str):
             return self._withheld(f"answered {type(cleaned).__name__} instead of text")
-        return cleaned.encode("utf-8", "replace").decode("utf-8")
+        return valid_text(cleaned)
 
     async def clean_json(self, value: JsonObject) -> JsonObject:
         """The same value with each of its texts sanitised."""

@@ -6,7 +6,7 @@ import orjson
 from attrs import evolve, fields
 
 from a3s_code.errors import ModelError, ModelErrorKind
-from a3s_code.messages import Block, Message, Reasoning, Text, ToolCall
+from a3s_code.messages import Block, Message, Reasoning, Text, ToolCall, valid_text
 from a3s_code.points.llm import Reply
 from a3s_code.usage import Usage
 
@@ -45,14 +45,14 @@ def _counts(usage: object) -> bool:
 def _fit_block(block: Block) -> Block:
     match block:
         case Text(text):
-            return Text(_valid(text))
+            return Text(valid_text(text))
         case Reasoning(text, signature, redacted):
-            return Reasoning(_valid(text), signature, redacted)
+            return Reasoning(valid_text(text), signature, redacted)
         case ToolCall(name=name, arguments=arguments, parse_error=error, raw=raw):
-            problem = problem_of(arguments) if error is None else _valid(error)
+            problem = problem_of(arguments) if error is None else valid_text(error)
             if problem is None:
-                return evolve(block, name=_valid(name))
-            return evolve(block, name=_valid(name), arguments={}, parse_error=problem, raw=_valid(raw))
+                return evolve(block, name=valid_text(name))
+            return evolve(block, name=valid_text(name), arguments={}, parse_error=problem, raw=valid_text(raw))
         case _:
             return block
 
@@ -72,14 +72,10 @@ def problem_of(arguments: object) -> str | None:
 
 
 def _unique(id: str, seen: set[str]) -> str:
-    name = _valid(id) or "call"
+    name = valid_text(id) or "call"
     number = 1
     while name in seen:
         number += 1
         name = f"{id or 'call'}_{number}"
     seen.add(name)
     return name
-
-
-def _valid(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")
