@@ -24,6 +24,7 @@ from a3s_code.loop import AgentLoop, LoopSettings
 from a3s_code.model import Model, ModelSettings
 from a3s_code.observers import Observers
 from a3s_code.options import SessionOptions
+from a3s_code.outputs import Outputs
 from a3s_code.plugins import export
 from a3s_code.points.context import ContextProvider
 from a3s_code.points.hooks import Hook, HookExecutor
@@ -86,6 +87,7 @@ class SessionParts:
     cleaner: Cleaner
     observers: Observers
     queue: LaneQueue
+    outputs: Outputs
     tools: ToolBox
     hooks: Callable[[], Awaitable[HookExecutor]]
     skills: tuple[Skill, ...]
@@ -120,6 +122,8 @@ async def compose(
     transcript = await _transcript(plan)
     notes: list[Event] = []
     connections: list[Connection] = []
+    outputs = Outputs(transcript.folder)
+    plan.workspace.also_read(outputs.path)
     try:
         transcript.listen(emit)
         queue = LaneQueue(options.queue_config or config.queue)
@@ -140,6 +144,7 @@ async def compose(
             session_id=plan.session_id,
             permissive=config.permissive if options.permissive is None else options.permissive,
             govern_direct_calls=options.govern_direct_calls,
+            readable=(str(outputs.path),),
         )
         points = GatePoints(
             permission=extensions.permission_checker.get,
@@ -153,6 +158,7 @@ async def compose(
             commands=extensions.session_command.get,
             hooks=hooks,
             workspace=plan.workspace,
+            outputs=outputs,
             cleaner=cleaner,
             settings=ExecutorSettings(
                 session_id=plan.session_id,
@@ -220,6 +226,7 @@ async def compose(
         cleaner=cleaner,
         observers=observers,
         queue=queue,
+        outputs=outputs,
         tools=tools,
         hooks=hooks,
         skills=skills,

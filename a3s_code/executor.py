@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import deepcopy
+from pathlib import Path
 
 import orjson
 from attrs import evolve, field, frozen
@@ -14,9 +15,10 @@ from a3s_code.gate import Gate, Passed, Refusal, call_hash
 from a3s_code.history import Author, VersionedWorkspace
 from a3s_code.logs import get_log
 from a3s_code.messages import Image, JsonObject, ToolCall, ToolResult, valid_text
+from a3s_code.outputs import Outputs
 from a3s_code.points.hooks import HookEvent, HookEventType, HookExecutor, HookResult
 from a3s_code.points.session_command import SessionCommandMaker, ToolWork
-from a3s_code.points.tools import Tool, ToolOutput, ToolSpec
+from a3s_code.points.tools import Effects, Tool, ToolOutput, ToolSpec, lane_of
 from a3s_code.queue.lane_queue import LaneQueue
 from a3s_code.records import ToolIntended, ToolSettled
 from a3s_code.redaction import Cleaner, DeltaCleaner
@@ -93,6 +95,7 @@ class ToolExecutor:
         commands: Makes units of queued work.
         hooks: For post_tool_use.
         workspace: What tools may touch.
+        outputs: Where tools keep what is too long to show.
         cleaner: Cleans what tools say.
         settings: The session's decisions.
         emit: Where events go.
@@ -104,6 +107,7 @@ class ToolExecutor:
     commands: Callable[[], Awaitable[SessionCommandMaker]]
     hooks: Callable[[], Awaitable[HookExecutor]]
     workspace: FolderWorkspace
+    outputs: Outputs
     cleaner: Cleaner
     settings: ExecutorSettings
     emit: Callable[[Event], None]
@@ -158,7 +162,7 @@ class ToolExecutor:
 
     def _runs_alone(self, passed: Passed) -> bool:
         found = self.tools.get(passed.call.name)
-        return found is None or not found[0].spec.is_read_only or found[0].spec.orchestrates
+        return found is None or Effects.READ_ONLY not in passed.effects or found[0].spec.orchestrates
 
     async def run(self, call: ToolCall, transcript: Transcript, origin: str) -> ToolResult:
         """Runs one call that the host asked for."""
@@ -206,7 +210,7 @@ class ToolExecutor:
             origin=origin,
         )
         # what changes nothing may be lost with the power: its intent matters to nobody
-        await transcript.add(intent, durable=not tool.spec.is_read_only)
+        await transcript.add(intent, durable=Effects.READ_ONLY not in passed.effects)
         try:
             result = await self._clean(await self._perform(tool, passed, transcript, origin), call)
         except asyncio.CancelledError:
@@ -219,7 +223,7 @@ class ToolExecutor:
         """Runs the tool in its lane; the kernel's one broad except around a stranger's code."""
         for _ in range(JUDGED_AGAIN_AT_MOST):
             kind_of_use = _OrchestratingUse if tool.spec.orchestrates else _Use
-            use = kind_of_use(self, tool.spec, passed.call, transcript, origin)
+            use = kind_of_use(self, passed, transcript, origin)
             try:
                 output = await self._in_lane(tool, passed, use)
             except _StalePermitError:  # the policy or a link changed while the call waited for its lane
@@ -259,7 +263,7 @@ class ToolExecutor:
 
         if tool.spec.orchestrates:
             return await covered()
-        return await self.queue.run(tool.spec.lane, covered, timeout_s=self.settings.tool_timeout_s)
+        return await self.queue.run(lane_of(passed.effects), covered, timeout_s=self.settings.tool_timeout_s)
 
     async def _clean(self, result: ToolResult, call: ToolCall) -> ToolResult:
         """Sanitised, then shown to the post_tool_use hooks, and sanitised again if they changed it."""
@@ -334,16 +338,17 @@ class _StalePermitError(A3SCodeError):
 class _Use:
     """What a running call may use (see `ToolUse`)."""
 
-    def __init__(self, executor: ToolExecutor, spec: ToolSpec, call: ToolCall, transcript: Transcript, origin: str):
+    def __init__(self, executor: ToolExecutor, passed: Passed, transcript: Transcript, origin: str):
+        call = passed.call
         self._executor = executor
         self._transcript = transcript
         self.call_id = call.id
         author = Author(
             call_id=call.id,
             run_id=call.id if origin == "host" else transcript.run_id,
-            tool=spec.name,
+            tool=call.name,
             is_model=origin != "host",
-            is_read_only=spec.is_read_only,
+            is_read_only=Effects.READ_ONLY in passed.effects,
         )
         self.workspace = VersionedWorkspace(executor.workspace, transcript, author)
         self.deadline_s = executor.settings.tool_timeout_s
@@ -353,7 +358,7 @@ class _Use:
         self._thread = threading.get_ident()
         self._deltas: asyncio.Queue[str | None] = asyncio.Queue()
         self._cleaner = DeltaCleaner(
-            executor.cleaner, lambda text: executor.emit(ToolOutputDelta(call.id, spec.name, text))
+            executor.cleaner, lambda text: executor.emit(ToolOutputDelta(call.id, call.name, text))
         )
         self._pump: asyncio.Task[None] | None = None
         self._has_ended = False
@@ -368,6 +373,9 @@ class _Use:
 
     def attach(self, image: Image) -> None:
         self.images.append(image)
+
+    def outputs(self) -> Path:
+        return self._executor.outputs.made()
 
     async def finish(self) -> None:
         """Shows what is left of the output."""

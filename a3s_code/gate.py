@@ -22,7 +22,17 @@ from a3s_code.points.confirmation import Answer, ConfirmationProvider, Confirmat
 from a3s_code.points.hooks import HookEvent, HookEventType, HookExecutor, HookResult
 from a3s_code.points.permission import Decision, PermissionChecker, PermissionRequest, Verdict
 from a3s_code.points.session_command import Permit
-from a3s_code.points.tools import CommandTarget, OtherTarget, PathTarget, Target, ToolSpec, UrlTarget, Workspace
+from a3s_code.points.tools import (
+    CommandTarget,
+    Effects,
+    OtherTarget,
+    PathTarget,
+    Target,
+    ToolSpec,
+    UrlTarget,
+    Workspace,
+    lane_of,
+)
 from a3s_code.redaction import Cleaner
 from a3s_code.replies import problem_of
 from a3s_code.schemas import Schema
@@ -49,6 +59,7 @@ class Passed:
 
     call: ToolCall
     permit: Permit
+    effects: Effects
 
 
 @frozen(kw_only=True)
@@ -60,12 +71,14 @@ class GateSettings:
         permissive: What would be asked about is allowed.
         govern_direct_calls: Direct calls of the embedding program pass the whole gate.
         hook_deadline_s: Seconds that all hooks of a call may take together.
+        readable: Folders besides the workspace that hold the session's own output.
         confirmation_slack_s: Seconds beyond the policy's own timeout after which the provider counts as hanging.
     """
 
     session_id: str
     permissive: bool = False
     govern_direct_calls: bool = False
+    readable: tuple[str, ...] = ()
     hook_deadline_s: float = 60.0
     confirmation_slack_s: float = 5.0
     check_deadline_s: float = CHECK_DEADLINE_S
@@ -118,11 +131,12 @@ class Gate:
             targets = self._targets(call, spec)
             if isinstance(targets, Refusal):
                 return targets
+            effects = _effects(call, spec)
             changed = await self._hook(call, origin)
             if isinstance(changed, Refusal):
                 return changed
             if changed == call.arguments:
-                judged = await self._permission(call, spec, targets, origin, approved)
+                judged = await self._permission(call, targets, effects, origin, approved)
                 if isinstance(judged, Passed | Refusal):
                     return judged
                 changed = approved = judged
@@ -201,48 +215,53 @@ class Gate:
         return args
 
     async def _permission(
-        self, call: ToolCall, spec: ToolSpec, targets: tuple[Target, ...], origin: str, approved: JsonObject | None
+        self, call: ToolCall, targets: tuple[Target, ...], effects: Effects, origin: str, approved: JsonObject | None
     ) -> Passed | Refusal | JsonObject:
         """Passed, refused, or the arguments that a person wrote instead."""
-        verdict, version = await self._verdict(call, spec, targets)
+        verdict, version = await self._verdict(call, targets, effects)
         if verdict.decision is Decision.DENY:
-            why = verdict.reason or (f"rule {verdict.rule}" if verdict.rule else "permission policy")
-            return Refusal(f"Permission denied: Tool '{call.name}' is blocked by {why}.")
+            why = verdict.reason or (f"rule {verdict.rule}" if verdict.rule else "")
+            return Refusal(
+                f"Permission denied: Tool '{call.name}' is blocked by permission policy{why and f': {why}'}. Do not "
+                "retry it; go on without it, or tell the user."
+            )
         is_free = self._settings.permissive or (origin == "host" and not self._settings.govern_direct_calls)
         if verdict.decision is Decision.ALLOW or is_free:
-            return Passed(call, _permit(call, targets, verdict.rule or verdict.decision.value, version, origin))
+            permit = _permit(call, targets, verdict.rule or verdict.decision.value, version, origin)
+            return Passed(call, permit, effects)
         if approved != call.arguments:
-            answer = await self._ask(call, spec, verdict.reason)
+            answer = await self._ask(call, effects, verdict.reason)
             if isinstance(answer, Refusal):
                 return answer
             if answer.arguments is not None and answer.arguments != call.arguments:
                 return answer.arguments
-        return Passed(call, _permit(call, targets, "person", version, origin))
+        return Passed(call, _permit(call, targets, "person", version, origin), effects)
 
-    async def _verdict(self, call: ToolCall, spec: ToolSpec, targets: tuple[Target, ...]) -> tuple[Verdict, str]:
+    async def _verdict(self, call: ToolCall, targets: tuple[Target, ...], effects: Effects) -> tuple[Verdict, str]:
         """The checker's answer; an absent checker means ask, a broken one deny."""
         request = PermissionRequest(
             tool=call.name,
             arguments=call.arguments,
             targets=targets,
-            effects=spec.effects,
+            effects=effects,
             workspace=str(self._workspace.root),
+            readable=self._settings.readable,
         )
         try:
             checker = await self._points.permission()
         except PluginError as error:
             decision = Decision.ASK if error.is_missing else Decision.DENY
-            return Verdict(decision, None, f"the permission checker, which could not be opened: {error}"), ""
+            return Verdict(decision, None, f"the permission checker could not be opened: {error}"), ""
         try:
             verdict = await in_thread(checker.check, request, timeout_s=self._settings.check_deadline_s)
             version = checker.version
         except TimeoutError:
-            return Verdict(Decision.DENY, None, "the permission checker, which did not answer in time"), ""
+            return Verdict(Decision.DENY, None, "the permission checker did not answer in time"), ""
         except (Exception, SystemExit) as error:  # noqa: BLE001 # foreign code; a broken checker denies
             get_log().error("permission checker failed", error=type(error).__name__)
-            return Verdict(Decision.DENY, None, f"the permission checker, which failed ({type(error).__name__})"), ""
+            return Verdict(Decision.DENY, None, f"the permission checker failed ({type(error).__name__})"), ""
         if not isinstance(verdict, Verdict) or not isinstance(verdict.decision, Decision):
-            return Verdict(Decision.DENY, None, f"the permission checker, which answered {verdict!r:.80}"), ""
+            return Verdict(Decision.DENY, None, f"the permission checker answered {verdict!r:.80}"), ""
         return verdict, version
 
     async def _policy_version(self) -> str:
@@ -251,11 +270,13 @@ class Gate:
         except Exception:  # noqa: BLE001 # foreign code; an unknown version covers only permits made without one
             return ""
 
-    async def _ask(self, call: ToolCall, spec: ToolSpec, reason: str) -> Answer | Refusal:
+    async def _ask(self, call: ToolCall, effects: Effects, reason: str) -> Answer | Refusal:
         """A person's answer; a provider that fails in any way refuses."""
         name = call.name
         shown = await self._cleaner.clean_json(call.arguments)
-        request = ConfirmationRequest(tool_id=call.id, tool_name=name, arguments=shown, reason=reason, lane=spec.lane)
+        request = ConfirmationRequest(
+            tool_id=call.id, tool_name=name, arguments=shown, reason=reason, lane=lane_of(effects)
+        )
         try:
             provider = await self._points.confirmation()
             timeout_ms = provider.policy.timeout_ms
@@ -308,6 +329,15 @@ class Gate:
             )
             self._emit(Warned(text))
             get_log().warning(text)
+
+
+def _effects(call: ToolCall, spec: ToolSpec) -> Effects:
+    """What the call does; all that the tool does when a stranger's code cannot say it."""
+    try:
+        effects: object = spec.effects_for(call.arguments)
+    except Exception:  # noqa: BLE001 # foreign code
+        return spec.effects
+    return effects if isinstance(effects, Effects) else spec.effects
 
 
 def _permit(call: ToolCall, targets: tuple[Target, ...], rule: str, version: str, origin: str) -> Permit:

@@ -127,6 +127,9 @@ class VersionedWorkspace(Workspace):
     def resolve(self, path: str, *, write: bool = False) -> Path:
         return self._folder.resolve(path, write=write)
 
+    def root_of(self, path: Path) -> Path:
+        return self._folder.root_of(path)
+
     def relative(self, path: Path) -> str:
         return self._folder.relative(path)
 
@@ -143,9 +146,9 @@ class VersionedWorkspace(Workspace):
         self._read[name] = _digest(content)
         return content
 
-    def write_bytes(self, path: str, data: bytes) -> Path:
-        with self._changing(path, data):
-            return self._folder.write_bytes(path, data)
+    def write_bytes(self, path: str, data: bytes, *, mode: int | None = None) -> Path:
+        with self._changing(path, data, mode):
+            return self._folder.write_bytes(path, data, mode=mode)
 
     def delete(self, path: str) -> Path:
         with self._changing(path, None):
@@ -168,7 +171,7 @@ class VersionedWorkspace(Workspace):
             await self._transcript.add(FilesSeen(seen=seen), durable=False)
 
     @contextmanager
-    def _changing(self, path: str, data: bytes | None) -> Iterator[None]:
+    def _changing(self, path: str, data: bytes | None, mode: int | None = None) -> Iterator[None]:
         """Around the change of a file to *data*, None removes it."""
         target = self._folder.resolve(path, write=True)
         name, after = self._folder.relative(target), None if data is None else _digest(data)
@@ -180,8 +183,8 @@ class VersionedWorkspace(Workspace):
                     "Read it again and repeat the change.",
                     ToolErrorKind.VERSION_CONFLICT,
                 )
-            if after != state.digest:
-                change = _change(self._author, name, state, after, 0 if data is None else len(data))
+            if after != state.digest or mode not in (None, state.mode):
+                change = _change(self._author, name, state, after, 0 if data is None else len(data), mode)
                 self._pen.write([change], [content for content in (state.content, data) if content is not None])
             yield
             self._read[name] = after
@@ -202,17 +205,22 @@ class _Goal:
 
     Args:
         content: The bytes.
-        mode: Permission bits, None leaves them.
+        mode: Permission bits of a file that is written, None leaves them.
+        sets_mode: A tool changed them, so that they are brought back even when the content is right.
         replaces: Digests that the file may have now; None when any.
     """
 
     content: bytes | None
     mode: int | None
+    sets_mode: bool = False
     replaces: frozenset[str | None] | None = None
 
     @property
     def digest(self) -> str | None:
         return None if self.content is None else _digest(self.content)
+
+    def is_reached(self, state: FileState) -> bool:
+        return self.digest == state.digest and not (self.sets_mode and self.mode not in (None, state.mode))
 
     def refuses(self, state: FileState) -> bool:
         return self.replaces is not None and state.digest not in {self.digest, *self.replaces}
@@ -248,7 +256,7 @@ class FileHistory:
                 (change.before, change.size_before, ""),
                 (change.after, change.size_after, change.tool),
             ):
-                if tool or not found or found[-1].digest != digest:
+                if not found or found[-1].digest != digest:
                     number = len(found) + 1
                     found.append(FileVersion(
                         version=number, path=name, timestamp=change.at, tool_name=tool, size=size, digest=digest
@@ -301,7 +309,12 @@ class FileHistory:
                 left.append(path)
                 continue
             content = None if first.before is None else await self._transcript.kept(first.before)
-            goals[path] = _Goal(content, first.mode, None if force else _expected(changes))
+            goals[path] = _Goal(
+                content,
+                first.mode,
+                sets_mode=any(change.mode_after is not None for change in changes),
+                replaces=None if force else _expected(changes),
+            )
         undone = await self._reach(goals, author, (record,))
         return evolve(undone, left=tuple(left))
 
@@ -323,9 +336,9 @@ class FileHistory:
                     "Look at it with diff_file_versions, or pass force=True to overwrite it (it is kept as a version).",
                     ToolErrorKind.VERSION_CONFLICT,
                 )
-            wrong = {path: state for path, state in states.items() if state.digest != goals[path].digest}
+            wrong = {path: state for path, state in states.items() if not goals[path].is_reached(state)}
             changes = [
-                _change(author, path, state, goals[path].digest, len(goals[path].content or b""))
+                _change(author, path, state, goals[path].digest, len(goals[path].content or b""), goals[path].mode)
                 for path, state in wrong.items()
             ]
             pen.write([*records, *changes], [state.content for state in wrong.values() if state.content is not None])
@@ -404,7 +417,7 @@ def _expected(changes: Sequence[FileChanged]) -> frozenset[str | None]:
     return frozenset((changes[-1].after, changes[-1].before))
 
 
-def _change(author: Author, path: str, state: FileState, after: str | None, size: int) -> FileChanged:
+def _change(author: Author, path: str, state: FileState, after: str | None, size: int, mode: int | None) -> FileChanged:
     return FileChanged(
         call_id=author.call_id,
         run_id=author.run_id,
@@ -416,6 +429,7 @@ def _change(author: Author, path: str, state: FileState, after: str | None, size
         at=time.time(),
         size_before=state.size,
         size_after=size,
+        mode_after=None if mode == state.mode else mode,
     )
 
 

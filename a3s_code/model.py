@@ -45,6 +45,11 @@ class ModelChoice:
     known: ModelConfig
 
     @property
+    def family(self) -> str:
+        """The model's family in lower case; its id when the configuration names none."""
+        return (self.known.family or self.model).casefold()
+
+    @property
     def context_tokens(self) -> int:
         return self.known.limit.context or DEFAULT_CONTEXT_TOKENS
 

@@ -135,6 +135,7 @@ class FileChanged:
         before: SHA-256 of the old content, None when there is no file.
         after: SHA-256 of the new content, None when it is removed.
         mode: Permission bits before, None when there is no file.
+        mode_after: Permission bits that the tool gives it, None when it leaves them.
         tool: The tool.
         at: Seconds since the epoch.
         size_before: Bytes.
@@ -152,6 +153,7 @@ class FileChanged:
     at: float
     size_before: int = 0
     size_after: int = 0
+    mode_after: int | None = None
 
 
 @frozen(kw_only=True)

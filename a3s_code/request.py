@@ -13,6 +13,7 @@ from a3s_code.compaction import (
 )
 from a3s_code.errors import ModelError
 from a3s_code.events import Event, Warned
+from a3s_code.logs import get_log
 from a3s_code.messages import Message
 from a3s_code.model import Model
 from a3s_code.points.llm import ModelRequest, ToolDefinition
@@ -60,7 +61,7 @@ class RequestBuilder:
         self._model = model
         self._settings = settings
         self._emit = emit
-        self._shown: tuple[tuple[ToolSpec, ...], tuple[ToolDefinition, ...]] = ((), ())
+        self._shown: tuple[tuple[ToolSpec, ...], str, tuple[ToolDefinition, ...]] = ((), "", ())
         self._refused_at = 0
 
     @property
@@ -68,14 +69,11 @@ class RequestBuilder:
         return self._system
 
     def tools(self) -> tuple[ToolDefinition, ...]:
-        """The tool definitions; the same tuple while the tools are the same, so that its wire form is kept too."""
-        specs = self._specs()
-        if specs != self._shown[0]:
-            definitions = tuple(
-                ToolDefinition(name=spec.name, description=spec.description, schema=spec.schema) for spec in specs
-            )
-            self._shown = (specs, definitions)
-        return self._shown[1]
+        """The tool definitions; the same tuple while tools and model stay, so that its wire form is kept too."""
+        specs, family = self._specs(), self._model.choice.family
+        if (specs, family) != self._shown[:2]:
+            self._shown = (specs, family, tuple(_definition(spec, family) for spec in specs))
+        return self._shown[2]
 
     async def build(self, transcript: Transcript) -> ModelRequest:
         """The next request; compacts the history first when it nears the context window."""
@@ -137,3 +135,19 @@ class RequestBuilder:
         else:
             tokens = self._tokens(tuple(transcript.messages))
         return tokens / self._model.choice.context_tokens
+
+
+def _definition(spec: ToolSpec, family: str) -> ToolDefinition:
+    return ToolDefinition(name=spec.name, description=_description(spec, family), schema=spec.schema)
+
+
+def _description(spec: ToolSpec, family: str) -> str:
+    """What the tool says to models of *family*; what it says to all when a stranger's code fails."""
+    if spec.describe is None:
+        return spec.description
+    try:
+        text: object = spec.describe(family)
+    except Exception as error:  # noqa: BLE001 # foreign code
+        get_log().warning("a tool could not describe itself", tool=spec.name, error=type(error).__name__)
+        return spec.description
+    return text if isinstance(text, str) else spec.description

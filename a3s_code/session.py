@@ -366,6 +366,8 @@ class AsyncAgentSession:
             for close in (*closing, parts.transcript.save, parts.transcript.aclose):
                 errors += await _attempt(close)
         errors += await self._plan.extensions.aclose()
+        if parts is not None:  # after the tools that may still write there
+            await in_thread(parts.outputs.close)
         for error in errors:
             get_log().warning("closing the session", session=self.session_id, error=error)
 

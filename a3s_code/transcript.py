@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from hashlib import sha256
+from pathlib import Path
 
 from a3s_code.errors import ToolErrorKind
 from a3s_code.events import AgentEnd, AgentStart, ContextCompacted, Error, Event, ToolEnd, ToolStart, TurnEnd
@@ -86,6 +87,11 @@ class Transcript:
         self._asked_at: int | None = None  # where the reply stands whose calls are being answered
         self._results: dict[str, ToolResult] = {}
         self._intended: set[str] = set()
+
+    @property
+    def folder(self) -> Path | None:
+        """The session's folder, where its store has one."""
+        return self._journal.folder
 
     def listen(self, emit: Callable[[Event], None]) -> None:
         """From now on events go to *emit*."""

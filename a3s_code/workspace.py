@@ -70,7 +70,7 @@ class FileState:
 
 
 class FolderWorkspace(Workspace):
-    """A workspace that is a folder of this machine.
+    """A workspace that is a folder of this machine, and what `also_read` adds.
 
     What decides is the real location: links, "..", absolute paths and siblings with the same prefix are all judged by
     where they lead. Files are opened component by component from the root, following no link, so that a link swapped
@@ -92,6 +92,15 @@ class FolderWorkspace(Workspace):
         if not self._root.is_dir():
             raise SessionError(f"the workspace {root} is not a folder; name an existing folder")
         self._protected = frozenset(_folded(name) for name in protected)
+        self._roots = [self._root]
+
+    def also_read(self, folder: Path) -> None:
+        """From now on files of another folder may be read, and none written.
+
+        Args:
+            folder: Its canonical absolute path; it need not exist.
+        """
+        self._roots.append(folder)
 
     @property
     def root(self) -> Path:
@@ -116,7 +125,7 @@ class FolderWorkspace(Workspace):
             target = Path(os.path.realpath(self._root / path))
         except OSError as error:  # a link that went away between two looks at it
             raise _swapped(path) from error
-        if not target.is_relative_to(self._root):
+        if not target.is_relative_to(self._root if write else self.root_of(target)):
             raise _denied(path, f"it is outside the workspace {self._root}")
         exists = _judge_existing(path, target)
         if not exists and _SHORTHAND.match(path):
@@ -124,6 +133,10 @@ class FolderWorkspace(Workspace):
         if write:
             self._judge_write(path, target)
         return target
+
+    def root_of(self, path: Path) -> Path:
+        """The folder above a resolved path: the workspace, or one that `also_read` added."""
+        return next((root for root in self._roots if path.is_relative_to(root)), self._root)
 
     def relative(self, path: Path) -> str:
         """How *path* is shown: relative to the root with "/" as separator; absolute when it is outside."""
@@ -199,7 +212,7 @@ class FolderWorkspace(Workspace):
     def _opened_file(self, path: str) -> Iterator[int]:
         """A descriptor for reading the file."""
         target = self.resolve(path)
-        if target == self._root:
+        if target in self._roots:
             raise _not_regular(path)
         with _told(path), self._opened_folder(target.parent, path) as folder:
             if _is_link(target.name, folder):
@@ -214,10 +227,11 @@ class FolderWorkspace(Workspace):
     @contextmanager
     def _opened_folder(self, folder: Path, path: str, *, make: bool = False) -> Iterator[int]:
         """A descriptor of *folder*, reached from the root without following any link."""
-        root = descriptor = os.open(self._root, _FOLDER)
+        start = self.root_of(folder)
+        root = descriptor = os.open(start, _FOLDER)
         opened = [root]
         try:
-            for name in folder.relative_to(self._root).parts:
+            for name in folder.relative_to(start).parts:
                 if make:
                     _make_folder(name, descriptor)
                 if _is_link(name, descriptor):

@@ -6,7 +6,7 @@ Run `python docs/generate_tools.py` after changing a tool; a test compares the p
 import inspect
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from a3s_code_guard.permission import PermissionPolicy
@@ -16,6 +16,7 @@ from a3s_code_tools.sandbox import LocalBashExecutor
 
 from a3s_code.errors import ToolErrorKind
 from a3s_code.plugin import Decision, Effects, PathTarget, PermissionRequest, Tool, ToolSpec
+from a3s_code.points.tools import lane_of
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reference" / "tools.md"
@@ -53,11 +54,10 @@ def _tools() -> Iterator[Tool]:
 
 
 def _section(spec: ToolSpec) -> Iterator[str]:
-    effects = [flag.name for flag in Effects if flag in spec.effects and flag.name]
     description = spec.description.replace("<", "&lt;").replace("*", "\\*")
     yield f"## {spec.name}\n\n{description}\n"
-    yield f"- Effects: {', '.join(f'`{name}`' for name in effects) or 'none declared'}"
-    yield f"- Lane: {'none; the calls that it starts have theirs' if spec.orchestrates else f'`{spec.lane.value}`'}"
+    yield f"- Effects: {_by_the_call(_words(spec.effects_for(example)) for example in _examples(spec))}"
+    yield f"- Lane: {_lane(spec)}"
     yield f"- Default permission: {_permission(spec)}\n"
     yield "| parameter | type | default | |\n|---|---|---|---|"
     required = spec.schema.get("required", [])
@@ -88,16 +88,30 @@ def _permission(spec: ToolSpec) -> str:
                     PathTarget(f"/ws/{target.path}", target.write) if isinstance(target, PathTarget) else target
                     for target in spec.targets(example)
                 ),
-                effects=spec.effects,
+                effects=spec.effects_for(example),
                 workspace="/ws",
             )
         ).decision
         for example in _examples(spec)
     }
     words = {Decision.ALLOW: "runs", Decision.ASK: "asks", Decision.DENY: "is refused"}
-    return " or ".join(words[decision] for decision in words if decision in decisions) + (
-        ", by the call" if len(decisions) > 1 else ""
-    )
+    return _by_the_call(words[decision] for decision in words if decision in decisions)
+
+
+def _words(effects: Effects) -> str:
+    return ", ".join(f"`{flag.name}`" for flag in Effects if flag in effects and flag.name) or "none declared"
+
+
+def _lane(spec: ToolSpec) -> str:
+    if spec.orchestrates:
+        return "none; the calls that it starts have theirs"
+    return _by_the_call(f"`{lane_of(spec.effects_for(example)).value}`" for example in _examples(spec))
+
+
+def _by_the_call(words: Iterable[str]) -> str:
+    """What holds for the examples, each once."""
+    different = tuple(dict.fromkeys(words))
+    return " or ".join(different) + (", by the call" if len(different) > 1 else "")
 
 
 def _row(name: str, schema: Mapping[str, object], *, is_required: bool) -> str:

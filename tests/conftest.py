@@ -14,6 +14,7 @@ from a3s_code.events import Event
 from a3s_code.executor import ExecutorSettings, ToolBox, ToolExecutor
 from a3s_code.gate import Gate, GatePoints, GateSettings
 from a3s_code.messages import Json, Message, Role, StopReason, ToolCall, ToolResult, user
+from a3s_code.outputs import Outputs
 from a3s_code.points.tools import Tool
 from a3s_code.queue.lane_queue import LaneQueue
 from a3s_code.records import Prompted, Replied
@@ -121,6 +122,7 @@ class Bench:
             commands=opener(ToolCommands()),
             hooks=opener(self.hooks),
             workspace=self.workspace,
+            outputs=Outputs(folder.parent),
             cleaner=cleaner,
             settings=ExecutorSettings(session_id="bench", tool_timeout_s=tool_timeout_s),
             emit=self.events.append,

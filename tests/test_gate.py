@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from a3s_code_testing.running import run
+from attrs import evolve
 
 from a3s_code.errors import ToolError, ToolErrorKind
 from a3s_code.events import ConfirmationReceived, ConfirmationRequired, PermissionDenied, ToolStart, Warned
+from a3s_code.lanes import Lane
 from a3s_code.messages import ToolCall, ToolResult
 from a3s_code.plugin import (
     Answer,
@@ -196,7 +198,10 @@ def test_permissive_runs_what_would_be_asked_about_and_still_denies(bench: Bench
 def test_a_refusal_names_tool_and_reason_and_is_an_event(bench: Bench) -> None:
     made = bench(FakeTool("say"), permission=DenyAll())
     result = run(made.call("say"))
-    assert result.output == "Permission denied: Tool 'say' is blocked by no rule names say."
+    assert result.output == (
+        "Permission denied: Tool 'say' is blocked by permission policy: no rule names say. Do not retry it; go on "
+        "without it, or tell the user."
+    )
     (event,) = [event for event in made.events if isinstance(event, PermissionDenied)]
     assert (event.tool_name, event.reason) == ("say", result.output)
 
@@ -334,6 +339,35 @@ def test_a_tool_that_cannot_say_what_it_touches_does_not_run(bench: Bench) -> No
 
 
 # Permits
+
+
+class Looker(FakeTool):
+    """A tool of which some calls only look."""
+
+    def __init__(self, effects_of: Callable[[JsonObject], Any]):
+        super().__init__("say", effects=Effects.DESTRUCTIVE, schema=TEXT)
+        self._spec = evolve(self.spec, effects_of=effects_of)
+
+
+def test_a_call_is_judged_by_its_own_effects(bench: Bench) -> None:
+    """The policy sees them, and the question says the lane that follows from them."""
+    policy = RulePermissionChecker(ask={"say"})
+    made = bench(
+        Looker(lambda args: Effects.READ_ONLY if args["text"] == "look" else Effects.DESTRUCTIVE),
+        permission=policy,
+        confirmation=ScriptedConfirmation(True, True),
+    )
+    for text in ("look", "change"):
+        assert not run(made.call("say", text=text)).is_error
+    assert [request.effects for request in policy.requests] == [Effects.READ_ONLY, Effects.DESTRUCTIVE]
+    assert [request.lane for request in made.confirmation.requests] == [Lane.QUERY, Lane.EXECUTE]
+
+
+@pytest.mark.parametrize("answer", [lambda args: 1 / 0, lambda args: "read_only", lambda args: None])
+def test_a_tool_that_cannot_say_what_a_call_does_is_judged_by_all_it_does(bench: Bench, answer: Any) -> None:
+    policy = AllowAll()
+    run(bench(Looker(answer), permission=policy).call("say", text="look"))
+    assert [request.effects for request in policy.requests] == [Effects.DESTRUCTIVE]
 
 
 def test_a_policy_that_changes_before_the_call_runs_judges_it_again(bench: Bench) -> None:

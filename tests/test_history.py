@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from textwrap import dedent
@@ -94,6 +95,10 @@ def folder(tmp_path: Path) -> Path:
 
 def files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
 
 
 # Undo and redo against a model
@@ -236,6 +241,47 @@ def test_a_restored_file_has_its_mode_again(folder: Path) -> None:
             await one.delete("secret")
             await one.history.undo()
             assert [(folder / name).stat().st_mode & 0o777 for name in ("script", "secret")] == [0o755, 0o600]
+
+    run(main())
+
+
+def test_a_changed_mode_is_taken_back_and_made_again(folder: Path) -> None:
+    """With the content, and where only the mode was changed; that is no version of the content."""
+
+    async def main() -> None:
+        async with desk(folder) as one:
+            one.put("only", "text")
+            one.put("both", "old")
+            for name in ("only", "both"):
+                (folder / name).chmod(0o644)
+            await one.turn()
+            for name, content in (("only", b"text"), ("both", b"new")):
+                workspace = one.call()
+                await in_thread(partial(workspace.write_bytes, name, content, mode=0o755))
+                await workspace.finish()
+            assert modes(folder) == {"only": 0o755, "both": 0o755}
+            assert len(one.history.versions("only")) == 1
+            undone = await one.history.undo()
+            assert undone.restored == ("both", "only")
+            assert modes(folder) == {"only": 0o644, "both": 0o644}
+            assert files(folder)["both"] == b"old"
+            await one.history.redo()
+            assert modes(folder) == {"only": 0o755, "both": 0o755}
+            assert files(folder)["both"] == b"new"
+
+    run(main())
+
+
+def test_a_mode_that_a_person_changed_stays_when_the_content_is_right(folder: Path) -> None:
+    async def main() -> None:
+        async with desk(folder) as one:
+            one.put("script", "old")
+            await one.turn()
+            await one.write("script", b"new")
+            one.put("script", "old")
+            (folder / "script").chmod(0o755)
+            await one.history.undo()
+            assert modes(folder) == {"script": 0o755}
 
     run(main())
 

@@ -491,7 +491,7 @@ def test_a_fake_tool_answers_raises_or_computes(tmp_path):
 def test_a_fake_tool_declares_what_it_was_told_and_keeps_its_calls(tmp_path):
     tool = FakeTool("look", effects=Effects.READ_ONLY)
     run(tool.run({"x": 1}, RecordingUse(tmp_path)))
-    assert tool.spec.is_read_only
+    assert tool.spec.effects is Effects.READ_ONLY
     assert tool.calls == [{"x": 1}]
 
 

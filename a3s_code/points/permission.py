@@ -25,8 +25,10 @@ class PermissionRequest:
         tool: The tool's name.
         arguments: The validated arguments.
         targets: What it touches; each PathTarget's path is canonical already.
-        effects: What the tool declares.
+        effects: What the call does, by what the tool declares.
         workspace: Canonical absolute path of the workspace.
+        readable: Canonical absolute paths of other folders that hold only what tools of this session kept there: what
+            may be read inside the workspace may be read there.
     """
 
     tool: str
@@ -34,6 +36,7 @@ class PermissionRequest:
     targets: tuple[Target, ...] = ()
     effects: Effects = Effects.NONE
     workspace: str = ""
+    readable: tuple[str, ...] = ()
 
 
 @frozen

@@ -1,6 +1,7 @@
 """SessionStore: where journals are kept."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from attrs import frozen
@@ -66,6 +67,11 @@ class Journal(Protocol):
     async def get_blob(self, digest: str) -> bytes:
         """Raises SessionError when it is missing or its bytes no longer have this digest."""
         ...
+
+    @property
+    def folder(self) -> Path | None:
+        """A folder that goes with the session, in which others may be made; None when the store has none."""
+        return None
 
     async def snapshot(self, info: SessionInfo) -> None:
         """Makes everything durable and keeps *info* for `SessionStore.list`."""

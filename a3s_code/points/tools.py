@@ -24,6 +24,7 @@ __all__ = [
     "ToolUse",
     "UrlTarget",
     "Workspace",
+    "lane_of",
 ]
 
 
@@ -35,6 +36,11 @@ class Effects(Flag):
     IDEMPOTENT = auto()
     DESTRUCTIVE = auto()
     OPEN_WORLD = auto()
+
+
+def lane_of(effects: Effects) -> Lane:
+    """The lane of a call with these effects."""
+    return Lane.QUERY if Effects.READ_ONLY in effects else Lane.EXECUTE
 
 
 @frozen
@@ -90,6 +96,9 @@ class ToolSpec:
             permission.
         targets: What a call with these (already validated) arguments touches. Pure.
         orchestrates: It starts other calls, so it gets an `OrchestratingUse`, holds no lane slot and runs alone.
+        effects_of: The effects of one call, where some do less than `effects` says (only look, only show). Pure.
+        describe: The description for a family of models, in lower case: the model's `family` in the configuration,
+            else its id; None: `description` for all. Pure.
     """
 
     name: str
@@ -98,14 +107,12 @@ class ToolSpec:
     effects: Effects = Effects.NONE
     targets: Callable[[JsonObject], Sequence[Target]] = field(default=_no_targets, eq=False, repr=False)
     orchestrates: bool = False
+    effects_of: Callable[[JsonObject], Effects] | None = field(default=None, eq=False, repr=False)
+    describe: Callable[[str], str] | None = field(default=None, eq=False, repr=False)
 
-    @property
-    def is_read_only(self) -> bool:
-        return Effects.READ_ONLY in self.effects
-
-    @property
-    def lane(self) -> Lane:
-        return Lane.QUERY if self.is_read_only else Lane.EXECUTE
+    def effects_for(self, args: JsonObject) -> Effects:
+        """What a call with these arguments does."""
+        return self.effects if self.effects_of is None else self.effects_of(args)
 
 
 @frozen(kw_only=True)
@@ -159,8 +166,12 @@ class Workspace(Protocol):
         """The canonical path of *path* ("" or "." is the root); the file need not exist."""
         ...
 
+    def root_of(self, path: Path) -> Path:
+        """The root above a resolved path: the workspace's, or that of the session's folder for long output."""
+        return self.root
+
     def relative(self, path: Path) -> str:
-        """How *path* is shown: relative to the root with "/" as separator."""
+        """How *path* is shown: relative to the root with "/" as separator, absolute when it is outside of it."""
         ...
 
     def read_bytes(self, path: str, *, max_bytes: int | None = None) -> bytes:
@@ -171,11 +182,16 @@ class Workspace(Protocol):
         """
         ...
 
-    def write_bytes(self, path: str, data: bytes) -> Path:
-        """Replaces or creates a regular file atomically (temporary file beside it, fsync, rename), keeping its mode.
+    def write_bytes(self, path: str, data: bytes, *, mode: int | None = None) -> Path:
+        """Replaces or creates a regular file atomically (temporary file beside it, fsync, rename).
 
         Missing parent folders are made. Returns the canonical path. In a session the old content is kept first, so that
         the change can be undone: it waits for the disk, so async code calls it with `await in_thread(...)`.
+
+        Args:
+            path: As for `resolve`.
+            data: The whole content.
+            mode: Permission bits it gets; default: those it has, of a new file what the umask leaves of 0o666.
 
         Raises:
             ToolError: DENIED, UNSUPPORTED (a folder), VERSION_CONFLICT (this call read it, and it was changed since) or
@@ -223,6 +239,17 @@ class ToolUse(Protocol):
 
     def attach(self, image: Image) -> None:
         """Adds an image to the result."""
+
+    def outputs(self) -> Path:
+        """A folder of the session for output that is too long to show; made when it is first asked for.
+
+        The model may read its files by their absolute path, and no others may be written there. They are not cleaned of
+        secrets before they are read, and go when the session is deleted.
+
+        Raises:
+            ToolError: FAILED, it cannot be made.
+        """
+        raise ToolError("there is no folder for long output here", ToolErrorKind.UNSUPPORTED)
 
 
 @runtime_checkable

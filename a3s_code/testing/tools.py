@@ -127,6 +127,7 @@ class RecordingUse(OrchestratingUse):
         self.deltas: list[str] = []
         self.images: list[Image] = []
         self._workspace = PlainWorkspace(folder)
+        self._outputs = folder.resolve().with_name(f"{folder.resolve().name}-outputs")
         self._call_id = call_id
         self._deadline_s = deadline_s
 
@@ -147,6 +148,11 @@ class RecordingUse(OrchestratingUse):
 
     def attach(self, image: Image) -> None:
         self.images.append(image)
+
+    def outputs(self) -> Path:
+        """A folder beside the workspace."""
+        self._outputs.mkdir(exist_ok=True)
+        return self._outputs
 
     async def calls(self, calls: Sequence[tuple[str, JsonObject]]) -> tuple[ToolResult, ...]:
         self.started += calls

@@ -36,13 +36,13 @@ class PlainWorkspace(Workspace):
             raise ToolError(f"{path} is larger than {max_bytes} bytes", ToolErrorKind.TOO_LARGE)
         return found.read_bytes()
 
-    def write_bytes(self, path: str, data: bytes) -> Path:
+    def write_bytes(self, path: str, data: bytes, *, mode: int | None = None) -> Path:
         found = self.resolve(path, write=True)
         found.parent.mkdir(parents=True, exist_ok=True)
         beside = found.with_name(f".{found.name}.new")
         beside.write_bytes(data)
-        if found.exists():
-            beside.chmod(found.stat().st_mode)
+        if mode is not None or found.exists():
+            beside.chmod(found.stat().st_mode if mode is None else mode)
         return beside.replace(found)
 
     def delete(self, path: str) -> Path:

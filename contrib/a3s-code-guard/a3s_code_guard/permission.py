@@ -161,7 +161,8 @@ def _reads_inside(target: Target, request: PermissionRequest) -> bool:
         return False
     match target:
         case PathTarget(path=path, write=write):
-            return not write and bool(request.workspace) and relative(path, request.workspace) is not None
+            folders = [folder for folder in (request.workspace, *request.readable) if folder]
+            return not write and any(relative(path, folder) is not None for folder in folders)
         case UrlTarget() | CommandTarget():
             return False
         case _:

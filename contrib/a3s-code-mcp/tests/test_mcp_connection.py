@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from a3s_code.plugin import (
     Effects,
     JsonObject,
-    Lane,
     McpServer,
     OtherTarget,
     Tool,
@@ -70,7 +69,6 @@ def test_a_tool_is_described_and_side_effecting_whatever_it_claims():
         assert spec.description == "does echo"
         assert spec.schema["properties"] == {"text": {"type": "string"}}
         assert spec.effects == Effects.OPEN_WORLD  # although it is annotated with readOnlyHint
-        assert spec.lane is Lane.EXECUTE
         assert spec.targets({"text": "ü"}) == (OtherTarget('{"text":"ü"}'),)
 
     with_connection(use)

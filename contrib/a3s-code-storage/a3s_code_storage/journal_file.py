@@ -71,6 +71,10 @@ class FileJournal(Journal):
         self._failure: OSError | None = None
         self._closing = False
 
+    @property
+    def folder(self) -> Path:
+        return self._folder
+
     async def append(self, records: Sequence[bytes], *, durable: bool) -> int:
         """See `Journal.append`. Cancelling a durable append leaves its records written, maybe not yet on disk."""
         self._check_usable()

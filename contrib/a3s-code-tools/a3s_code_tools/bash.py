@@ -1,6 +1,7 @@
 """The bash tool: shell commands in the workspace, run by the session's sandbox, also in the background."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from a3s_code.plugin import (
     BashCommand,
@@ -20,6 +21,7 @@ from a3s_code_tools.child import allowed_env
 from a3s_code_tools.deltas import Deltas
 from a3s_code_tools.jobs import Job, Jobs
 from a3s_code_tools.output import MAX_OUTPUT_BYTES
+from a3s_code_tools.spill import Spill
 
 __all__ = ["BashTool", "without_overwritten"]
 
@@ -31,6 +33,11 @@ def _targets(args: JsonObject) -> Sequence[Target]:
     if "command" in args:
         return (CommandTarget(str(args["command"])),)
     return (OtherTarget(f"{args.get('action', 'output')} {args.get('job')}"),)
+
+
+def _effects(args: JsonObject) -> Effects:
+    """Whoever was allowed to start a job may look at it and end it; both touch nothing else."""
+    return Effects.READ_ONLY | Effects.IDEMPOTENT if "command" not in args else Effects.DESTRUCTIVE | Effects.OPEN_WORLD
 
 
 class BashTool:
@@ -45,10 +52,10 @@ class BashTool:
     spec = ToolSpec(
         name="bash",
         description=(
-            "Run a command with bash in the workspace. Output and errors come together, the middle is left out when "
-            "there is much. There is no terminal and no input; everything the command started ends with it. For a "
-            "server or a long build set background: it goes on as a job, which ends with the session; see its new "
-            "output with job, end it with job and action stop."
+            "Run a command with bash in the workspace. Output and errors come together; the middle of a long output is "
+            "left out, and the whole is kept in a file that is named then. There is no terminal and no input; "
+            "everything the command started ends with it. For a server or a long build set background: it goes on as "
+            "a job, which ends with the session; see its new output with job, end it with job and action stop."
         ),
         schema={
             "type": "object",
@@ -85,6 +92,7 @@ class BashTool:
         },
         effects=Effects.DESTRUCTIVE | Effects.OPEN_WORLD,
         targets=_targets,
+        effects_of=_effects,
     )
 
     def __init__(self, sandbox: BashSandbox, *, timeout_ms: int = 120_000, env_names: Sequence[str] = ()):
@@ -112,7 +120,7 @@ class BashTool:
             timeout_ms=timeout_ms or (BACKGROUND_TIMEOUT_MS if is_background else self._timeout_ms),
             max_output_bytes=MAX_OUTPUT_BYTES,
         )
-        return self._start(command) if is_background else await self._run(command, use)
+        return self._start(command, use) if is_background else await self._run(command, use)
 
     async def aclose(self) -> None:
         """Ends the jobs."""
@@ -121,29 +129,23 @@ class BashTool:
     # A command
 
     async def _run(self, command: BashCommand, use: ToolUse) -> ToolOutput:
-        job, deltas = self._jobs.new(command), Deltas(use.emit)
+        whole, deltas = Spill(self._jobs.new_id(), use.outputs), Deltas(use.emit)
 
         def take(piece: str) -> None:
             deltas.add(piece)
-            job.output.add(piece)
+            whole.add(piece)
 
         try:
-            result = job.result = await self._sandbox.run(command, take)
-        except BaseException:
-            job.output.close()
-            raise
+            result = await self._sandbox.run(command, take)
         finally:
             deltas.close()
+            whole.finish()
+            whole.close()
         output = without_overwritten(result.output)
         metadata: JsonObject = {"exit_code": result.exit_code, "omitted_bytes": result.omitted_bytes}
-        if result.omitted_bytes and job.output.size > MAX_OUTPUT_BYTES:
-            self._jobs.keep(job)
-            metadata = {**metadata, "job": job.id, "output_bytes": job.output.size}
-            middle = MAX_OUTPUT_BYTES // 2
-            note = f'bash(job="{job.id}", offset={middle}) shows what was left out'
-            output = f"{_ended(output)}[The output has {job.output.size} bytes; {note}]\n"
-        else:
-            job.output.close()
+        if whole.path is not None:
+            metadata = {**metadata, "output_bytes": whole.size, "output_path": str(whole.path)}
+            output = f"{_ended(output)}[The output has {whole.size} bytes; {_where(whole.path)}]\n"
         if result.timed_out:
             raise ToolError(f"{_ended(output)}[Command timed out after {command.timeout_ms}ms]", ToolErrorKind.TIMEOUT)
         if result.exit_code == 0:
@@ -157,8 +159,8 @@ class BashTool:
 
     # Jobs
 
-    def _start(self, command: BashCommand) -> ToolOutput:
-        job = self._jobs.start(command)
+    def _start(self, command: BashCommand, use: ToolUse) -> ToolOutput:
+        job = self._jobs.start(command, use.outputs)
         text = (
             f'[Job {job.id} is running. bash(job="{job.id}") shows its new output, '
             f'bash(job="{job.id}", action="stop") ends it.]'
@@ -179,6 +181,8 @@ class BashTool:
             notes.insert(0, f"{page.start - asked} bytes before this are not kept")
         if page.end < job.output.size:
             notes.append(f"go on with offset={page.end}")
+        if job.output.path is not None:
+            notes.append(_where(job.output.path))
         exit_code = job.result.exit_code if job.result is not None else None
         return ToolOutput(
             text=f"{_ended(without_overwritten(page.text))}[{'; '.join(notes)}]",
@@ -188,6 +192,7 @@ class BashTool:
                 "exit_code": exit_code,
                 "output_bytes": job.output.size,
                 "next_offset": page.end,
+                **({} if job.output.path is None else {"output_path": str(job.output.path)}),
             },
         )
 
@@ -207,6 +212,11 @@ def without_overwritten(text: str) -> str:
         return text
     kept = "\n".join(lines)
     return f"{_ended(kept)}[{count} overwritten states of lines left out]\n"
+
+
+def _where(path: Path) -> str:
+    """Where the whole output is."""
+    return f"it is kept in {path}: read it with offset and limit, or search it with grep"
 
 
 def _ended(output: str) -> str:

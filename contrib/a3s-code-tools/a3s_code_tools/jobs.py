@@ -1,7 +1,9 @@
-"""Commands with their kept output: those that run in the background, and those that said more than was shown."""
+"""Commands that run in the background, with what they say."""
 
 import asyncio
 import itertools
+from collections.abc import Callable
+from pathlib import Path
 
 from a3s_code.plugin import BashCommand, BashResult, BashSandbox, ToolError, ToolErrorKind
 from a3s_code_tools.spill import Spill
@@ -26,10 +28,10 @@ class Job:
         was_stopped: Somebody ended it.
     """
 
-    def __init__(self, id: str, command: BashCommand):
+    def __init__(self, id: str, command: BashCommand, output: Spill):
         self.id = id
         self.command = command
-        self.output = Spill()
+        self.output = output
         self.seen = 0
         self.result: BashResult | None = None
         self.was_stopped = False
@@ -61,6 +63,8 @@ class Job:
             self.result = await sandbox.run(self.command, self.output.add)
         except Exception as error:  # noqa: BLE001 # a sandbox is foreign code; the model reads it at the next look
             self._error = str(error) or type(error).__name__
+        finally:
+            self.output.finish()
 
     async def ended(self, seconds: float) -> None:
         """Waits until it ended, at most so long."""
@@ -89,8 +93,12 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._is_closed = False
 
-    def start(self, command: BashCommand) -> Job:
+    def start(self, command: BashCommand, outputs: Callable[[], Path]) -> Job:
         """Runs a command in the background.
+
+        Args:
+            command: What to run.
+            outputs: Gives the folder for an output that is too long to be held in memory.
 
         Raises:
             ToolError: FAILED, there are too many already.
@@ -99,22 +107,23 @@ class Jobs:
         if len(running) >= RUNNING_AT_MOST:
             names = ", ".join(f"{job.id} ({job.command.command:.40})" for job in running)
             raise ToolError(f"{len(running)} jobs are running already: {names}; stop one first")
-        job = self.new(command)
-        self.keep(job)
+        id = self.new_id()
+        job = Job(id, command, Spill(id, outputs))
+        for old in [job for job in self._jobs.values() if not job.is_running][: 1 - KEPT_AT_MOST]:
+            self._jobs.pop(old.id).output.close()
+        self._jobs[job.id] = job
         job.start(self._sandbox)
         return job
 
-    def new(self, command: BashCommand) -> Job:
-        """A job that is neither started nor kept."""
+    def new_id(self) -> str:
+        """An id that no other command of the session has.
+
+        Raises:
+            ToolError: FAILED, the session is closed.
+        """
         if self._is_closed:
             raise ToolError("the session is closed; nothing was run")
-        return Job(f"b{next(self._numbers)}", command)
-
-    def keep(self, job: Job) -> None:
-        """Makes the job known to `get`."""
-        self._jobs[job.id] = job
-        for old in [job for job in self._jobs.values() if not job.is_running][:-KEPT_AT_MOST]:
-            self._jobs.pop(old.id).output.close()
+        return f"b{next(self._numbers)}"
 
     def get(self, id: str) -> Job:
         """The job of this id.

@@ -26,6 +26,11 @@ class Use:
     def attach(self, image: Image) -> None:
         self.images.append(image)
 
+    def outputs(self) -> Path:
+        folder = self.workspace.root.with_name("outputs")
+        folder.mkdir(exist_ok=True)
+        return folder
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

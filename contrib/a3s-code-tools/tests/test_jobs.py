@@ -11,7 +11,7 @@ from a3s_code_tools.bash import BashTool
 from a3s_code_tools.jobs import KEPT_AT_MOST, RUNNING_AT_MOST
 from a3s_code_tools.sandbox import LocalBashExecutor
 
-from a3s_code.plugin import BashCommand, BashResult, ToolError, ToolErrorKind, ToolOutput
+from a3s_code.plugin import BashCommand, BashResult, Effects, ToolError, ToolErrorKind, ToolOutput
 from a3s_code.testing import RecordingSandbox
 
 Call = Callable[..., Awaitable[ToolOutput]]
@@ -199,30 +199,39 @@ NUMBERS = "".join(f"{n}\n" for n in range(1, 100_001))
 
 
 def test_the_whole_of_a_long_output_can_be_read(use: Any):
+    said = session(use, lambda call: call(command="seq 100000"))
+    path = use.outputs() / "b1.txt"
+    assert said.text.endswith(
+        f"[The output has {len(NUMBERS)} bytes; it is kept in {path}: read it with offset and limit, or search it with "
+        "grep]\n"
+    )
+    assert said.metadata["omitted_bytes"] == len(NUMBERS) - 102_400
+    assert said.metadata["output_path"] == str(path)
+    assert path.read_text() == NUMBERS
+
+
+def test_the_whole_of_a_jobs_output_can_be_read_page_by_page_and_as_a_file(use: Any):
     async def work(call: Call) -> tuple[ToolOutput, str]:
-        first = await call(command="seq 100000")
+        await call(command="seq 100000", background=True)
+        last = await call(job="b1", timeout=20_000, offset=-7)
         text, offset = "", 0
-        while offset < first.metadata["output_bytes"]:
-            page = await call(job=first.metadata["job"], offset=offset)
+        while offset < last.metadata["output_bytes"]:
+            page = await call(job="b1", offset=offset)
             text += page.text[: page.text.rindex("[Job")]
             offset = page.metadata["next_offset"]
-        return first, text
+        return last, text
 
-    first, text = session(use, work)
-    assert first.text.endswith(
-        f'[The output has {len(NUMBERS)} bytes; bash(job="b1", offset=51200) shows what was left out]\n'
-    )
-    assert first.metadata["omitted_bytes"] == len(NUMBERS) - 102_400
+    last, text = session(use, work)
+    assert last.text.startswith("100000\n[Job b1 ended with exit code 0; ")
+    assert f"it is kept in {use.outputs() / 'b1.txt'}: " in last.text
     assert text.replace("\n", "") == NUMBERS.replace("\n", "")
+    assert (use.outputs() / "b1.txt").read_text() == NUMBERS
 
 
 def test_a_long_output_that_timed_out_can_be_read_too(use: Any):
-    async def work(call: Call) -> str:
-        with pytest.raises(ToolError, match=r'bash\(job="b1", offset=51200\)'):
-            await call(command="seq 100000; sleep 60", timeout=1500)
-        return (await call(job="b1", offset=-7)).text
-
-    assert session(use, work).startswith("100000\n[Job b1 timed out after 1500ms; ")
+    with pytest.raises(ToolError, match=r"it is kept in .*b1.txt: read it"):
+        session(use, lambda call: call(command="seq 100000; sleep 60", timeout=1500))
+    assert (use.outputs() / "b1.txt").read_text().endswith("\n100000\n")
 
 
 def test_a_short_output_keeps_no_file(use: Any):
@@ -234,3 +243,12 @@ def test_a_short_output_keeps_no_file(use: Any):
         assert opened() == before
 
     session(use, work)
+    assert list(use.outputs().iterdir()) == []
+
+
+def test_looking_and_stopping_change_nothing_outside_and_starting_may():
+    """Whoever was allowed to start a job is not asked again about looking at it."""
+    for args in ({"job": "b1"}, {"job": "b1", "action": "stop"}):
+        assert Effects.READ_ONLY in BashTool.spec.effects_for(args)
+    for args in ({"command": "ls"}, {"command": "ls", "background": True}, {"command": "ls", "job": "b1"}):
+        assert Effects.READ_ONLY not in BashTool.spec.effects_for(args)

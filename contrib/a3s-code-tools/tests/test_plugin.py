@@ -8,7 +8,7 @@ from a3s_code_http.client import Httpx2Client
 from a3s_code_tools import plugin
 from a3s_code_tools.sandbox import LocalBashExecutor
 
-from a3s_code.plugin import BashSandbox, SearchConfig, Tool
+from a3s_code.plugin import BashSandbox, Effects, SearchConfig, Tool
 
 TOOLS: dict[str, Tool] = {
     "read": plugin.read(),
@@ -60,4 +60,4 @@ def test_the_examples_satisfy_the_schema_and_have_targets(name: str):
 
 
 def test_only_looking_is_read_only():
-    assert {name for name, tool in TOOLS.items() if tool.spec.is_read_only} == LOOKING
+    assert {name for name, tool in TOOLS.items() if Effects.READ_ONLY in tool.spec.effects} == LOOKING

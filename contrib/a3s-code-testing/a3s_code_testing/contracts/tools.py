@@ -8,6 +8,7 @@ import pytest
 
 from a3s_code.plugin import (
     CommandTarget,
+    Effects,
     JsonObject,
     OtherTarget,
     PathTarget,
@@ -69,6 +70,7 @@ class ToolContract:
         """What a call touches is said without touching it: the same each time."""
         targets = tuple(tool.spec.targets(arguments))
         assert tuple(tool.spec.targets(arguments)) == targets
+        assert tool.spec.effects_for(arguments) == tool.spec.effects_for(arguments)
         assert all(isinstance(target, PathTarget | CommandTarget | UrlTarget | OtherTarget) for target in targets)
 
     def test_it_answers_valid_text(self, tool: Tool, arguments: JsonObject, workspace: Path) -> None:
@@ -83,16 +85,16 @@ class ToolContract:
 
     def test_a_read_only_tool_changes_nothing(self, tool: Tool, arguments: JsonObject, workspace: Path) -> None:
         """READ_ONLY: it changes nothing in the workspace."""
-        if not tool.spec.is_read_only:
-            pytest.skip("the tool does not say that it is read-only")
+        if Effects.READ_ONLY not in tool.spec.effects_for(arguments):
+            pytest.skip("the tool does not say that the call is read-only")
         before = _contents(workspace)
         _run(tool, arguments, workspace)
         assert _contents(workspace) == before
 
     def test_a_read_only_tool_runs_many_times_at_once(self, tool: Tool, arguments: JsonObject, workspace: Path) -> None:
         """May run many times at once if the spec says READ_ONLY."""
-        if not tool.spec.is_read_only:
-            pytest.skip("the tool does not say that it is read-only")
+        if Effects.READ_ONLY not in tool.spec.effects_for(arguments):
+            pytest.skip("the tool does not say that the call is read-only")
 
         async def together() -> list[ToolOutput]:
             return await asyncio.gather(*(tool.run(arguments, RecordingUse(workspace)) for _ in range(8)))

@@ -1,0 +1,127 @@
+"""Output that is too long to show: where tools keep it, who may read it, and when it goes."""
+
+from pathlib import Path
+
+import pytest
+from a3s_code_storage.file_sessions import FileSessionStore
+from a3s_code_testing.running import run
+
+from a3s_code.agent import AsyncAgent
+from a3s_code.errors import ToolError
+from a3s_code.outputs import Outputs
+from a3s_code.plugin import Effects, JsonObject, ToolUse
+from a3s_code.testing import FakeTool, ScriptedClient, call, last_result
+
+BACKENDS = ("memory", "file")
+
+
+class Keeper(FakeTool):
+    """A tool that keeps a long output.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("build", self._keep, effects=Effects.READ_ONLY)
+        self.path = Path()
+
+    def _keep(self, args: JsonObject, use: ToolUse) -> str:
+        self.path = use.outputs() / "long.txt"
+        self.path.write_text("first line\napi_key = 'sk-ant-api03-0123456789abcdefghijABCDEFGHIJ'\n")
+        return "kept"
+
+
+def configured(config: str, backend: str, folder: Path) -> str:
+    return config.replace('"memory"', f'"{backend}"\nsessions_dir = "{folder}"')
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_model_reads_it_without_a_question_but_writes_nothing_there(
+    config: str, workspace: Path, tmp_path: Path, backend: str
+) -> None:
+    """Secrets in it are cleaned when it is read, as in any file."""
+    keeper = Keeper()
+
+    async def main() -> ScriptedClient:
+        async with AsyncAgent(configured(config, backend, tmp_path / "kept")) as agent:
+            llm = ScriptedClient(
+                call("build"),
+                lambda request: call("read", file_path=str(keeper.path)),
+                lambda request: call("write", file_path=str(keeper.path), content="mine"),
+                "done",
+            )
+            await agent.session(workspace, llm_client=llm, tools=[keeper]).send("go")
+            return llm
+
+    _, after_keeping, after_read, after_write = run(main()).requests
+    assert last_result(after_keeping).output == "kept"
+    assert "first line" in last_result(after_read).output
+    assert "0123456789abcdefghij" not in last_result(after_read).output
+    assert last_result(after_write).kind == "denied"
+    assert "outside the workspace" in last_result(after_write).output
+
+
+def test_it_stays_with_a_stored_session_and_goes_with_it(config: str, workspace: Path, tmp_path: Path) -> None:
+    keeper = Keeper()
+
+    async def main() -> None:
+        async with AsyncAgent(configured(config, "file", tmp_path / "kept")) as agent:
+            session = agent.session(workspace, llm_client=ScriptedClient(call("build"), "done"), tools=[keeper])
+            await session.send("go")
+            await session.aclose()
+            assert keeper.path.is_relative_to(tmp_path / "kept" / session.session_id)
+            llm = ScriptedClient(call("read", file_path=str(keeper.path)), "done")
+            resumed = await agent.resume_session(session.session_id, llm_client=llm)
+            await resumed.send("again")
+            assert "first line" in last_result(llm.requests[-1]).output
+            await resumed.aclose()
+        assert await FileSessionStore(tmp_path / "kept").delete(session.session_id)
+        assert not keeper.path.exists()
+
+    run(main())
+
+
+def test_it_goes_with_a_session_that_is_stored_nowhere(config: str, workspace: Path) -> None:
+    keeper = Keeper()
+
+    async def main() -> None:
+        async with AsyncAgent(config) as agent:
+            session = agent.session(workspace, llm_client=ScriptedClient(call("build"), "done"), tools=[keeper])
+            await session.send("go")
+            assert keeper.path.exists()
+            await session.aclose()
+            assert not keeper.path.parent.parent.exists()
+
+    run(main())
+
+
+def test_other_sessions_cannot_read_it_without_a_question(config: str, workspace: Path, tmp_path: Path) -> None:
+    keeper = Keeper()
+
+    async def main() -> None:
+        async with AsyncAgent(configured(config, "file", tmp_path / "kept")) as agent:
+            first = agent.session(workspace, llm_client=ScriptedClient(call("build"), "done"), tools=[keeper])
+            await first.send("go")
+            llm = ScriptedClient(call("read", file_path=str(keeper.path)), "done")
+            await agent.session(workspace, llm_client=llm).send("go")
+            assert last_result(llm.requests[-1]).kind == "denied"
+
+    run(main())
+
+
+def test_nothing_is_made_before_something_is_kept(tmp_path: Path) -> None:
+    for outputs in (Outputs(tmp_path), Outputs(None)):
+        assert not outputs.path.exists()
+        outputs.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_is_the_owners_alone(tmp_path: Path) -> None:
+    assert Outputs(tmp_path).made().stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_cannot_be_made_is_told_to_the_model(tmp_path: Path) -> None:
+    (tmp_path / "outputs").write_text("a file")
+    with pytest.raises(ToolError, match=r"long output cannot be kept: .*outputs: File exists"):
+        Outputs(tmp_path).made()
