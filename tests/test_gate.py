@@ -1,5 +1,6 @@
 """The gate: what a call passes before it runs, in which order, and what makes it be judged again."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from a3s_code.testing import (
     RecordingHook,
     RulePermissionChecker,
     ScriptedConfirmation,
+    ToolAnswer,
     WordSecurityProvider,
     call,
 )
@@ -344,8 +346,8 @@ def test_a_tool_that_cannot_say_what_it_touches_does_not_run(bench: Bench) -> No
 class Looker(FakeTool):
     """A tool of which some calls only look."""
 
-    def __init__(self, effects_of: Callable[[JsonObject], Any]):
-        super().__init__("say", effects=Effects.DESTRUCTIVE, schema=TEXT)
+    def __init__(self, effects_of: Callable[[JsonObject], Any], answer: ToolAnswer = "ok"):
+        super().__init__("say", answer, effects=Effects.DESTRUCTIVE, schema=TEXT)
         self._spec = evolve(self.spec, effects_of=effects_of)
 
 
@@ -361,6 +363,22 @@ def test_a_call_is_judged_by_its_own_effects(bench: Bench) -> None:
         assert not run(made.call("say", text=text)).is_error
     assert [request.effects for request in policy.requests] == [Effects.READ_ONLY, Effects.DESTRUCTIVE]
     assert [request.lane for request in made.confirmation.requests] == [Lane.QUERY, Lane.EXECUTE]
+
+
+def test_calls_that_only_look_run_side_by_side_in_the_lane_for_looking(bench: Bench) -> None:
+    """Twelve at once, which no other lane lets in."""
+
+    async def meet() -> tuple[ToolResult, ...]:
+        barrier = asyncio.Barrier(12)
+
+        async def wait(args: JsonObject, use: ToolUse) -> str:
+            await barrier.wait()
+            return "met"
+
+        made = bench(Looker(lambda args: Effects.READ_ONLY, wait))
+        return await made.reply(*(call("say", text=f"{number}") for number in range(12)))
+
+    assert [result.output for result in run(meet())] == ["met"] * 12
 
 
 @pytest.mark.parametrize("answer", [lambda args: 1 / 0, lambda args: "read_only", lambda args: None])

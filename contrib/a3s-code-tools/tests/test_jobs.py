@@ -234,6 +234,19 @@ def test_a_long_output_that_timed_out_can_be_read_too(use: Any):
     assert (use.outputs() / "b1.txt").read_text().endswith("\n100000\n")
 
 
+@pytest.mark.parametrize("is_job", [False, True])
+def test_of_a_huge_output_the_file_says_what_is_missing(use: Any, is_job: bool):
+    async def work(call: Call) -> None:
+        await call(command="head -c 17000000 /dev/zero | tr '\\0' x; echo end", background=is_job)
+        if is_job:
+            await call(job="b1", timeout=60_000)
+
+    session(use, work)
+    text = (use.outputs() / "b1.txt").read_text()
+    assert f"\n[{17_000_004 - 16 * 1024 * 1024} bytes of the output are not kept]\n" in text
+    assert text.endswith("xend\n")
+
+
 def test_a_short_output_keeps_no_file(use: Any):
     async def work(call: Call) -> None:
         before = opened()
