@@ -119,7 +119,9 @@ class ModelConfig:
 
     id: str = needed("The provider's id of the model.")
     name: str | None = setting(None, "Name for people.")
-    family: str | None = setting(None, "Family of models it belongs to.")
+    family: str | None = setting(
+        None, 'Family of models it belongs to, such as "gpt"; tools describe themselves to it. Default: the id.'
+    )
     api_key: Secret | None = setting(None, "Key for this model; default: the provider's.")
     base_url: str | None = setting(None, "Address for this model; default: the provider's.")
     headers: Mapping[str, str] = setting({}, "Additional HTTP headers; they win over the provider's.")
