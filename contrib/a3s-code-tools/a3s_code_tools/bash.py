@@ -27,6 +27,8 @@ __all__ = ["BashTool", "without_overwritten"]
 
 MAX_TIMEOUT_MS = 600_000
 BACKGROUND_TIMEOUT_MS = 24 * 3600 * 1000
+UNATTENDED = {"TERM": "dumb", "GIT_EDITOR": "true", "GIT_TERMINAL_PROMPT": "0", "PAGER": "cat"}
+"""Variables that keep programs from waiting for somebody at a terminal; `env` in the configuration wins."""
 
 
 def _targets(args: JsonObject) -> Sequence[Target]:
@@ -116,11 +118,15 @@ class BashTool:
         command = BashCommand(
             command=str(args["command"]),
             cwd=str(use.workspace.root),
-            env=allowed_env(self._env_names),
+            env=self._env(),
             timeout_ms=timeout_ms or (BACKGROUND_TIMEOUT_MS if is_background else self._timeout_ms),
             max_output_bytes=MAX_OUTPUT_BYTES,
         )
         return self._start(command, use) if is_background else await self._run(command, use)
+
+    def _env(self) -> dict[str, str]:
+        env = allowed_env(self._env_names)
+        return env | {name: value for name, value in UNATTENDED.items() if name not in self._env_names}
 
     async def aclose(self) -> None:
         """Ends the jobs."""

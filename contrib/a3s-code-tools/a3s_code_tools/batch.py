@@ -15,7 +15,7 @@ from a3s_code.plugin import (
     ToolSpec,
     ToolUse,
 )
-from a3s_code_tools.output import MAX_OUTPUT_BYTES
+from a3s_code_tools.output import MAX_OUTPUT_BYTES, from_character_start, to_character_end
 
 __all__ = ["BatchTool"]
 
@@ -106,7 +106,8 @@ def _output(results: Sequence[ToolResult]) -> ToolOutput:
         for number, (result, text, limit) in enumerate(zip(results, texts, limits, strict=True), 1)
     ]
     if failed:
-        parts.append(f"{len(failed)} of {len(results)} calls failed: {_listed(failed)}; the others are done")
+        rest = "; the others are done" if len(failed) < len(results) else ""
+        parts.append(f"{len(failed)} of {len(results)} calls failed: {_listed(failed)}{rest}")
     return ToolOutput(
         text="\n\n".join(parts),
         success=len(failed) < len(results),
@@ -132,13 +133,15 @@ def _shares(sizes: Sequence[int], total: int) -> list[int]:
 
 
 def _cut(text: str, limit: int, tool: str) -> str:
-    """The beginning of *text* in at most *limit* bytes, with a note of what is missing."""
+    """The two ends of *text* in at most *limit* bytes: the last lines say how it ended and how to go on."""
     encoded = text.encode()
     if len(encoded) <= limit:
         return text
-    kept = encoded[:limit].decode("utf-8", "ignore")
-    left_out = len(encoded) - len(kept.encode())
-    return f"{kept}\n[{left_out} bytes left out: call {tool} by itself, or with fewer results]"
+    head = to_character_end(encoded[: limit // 2])
+    tail = from_character_start(encoded[len(encoded) - limit // 2 :])
+    left_out = len(encoded) - len(head) - len(tail)
+    note = f"[... {left_out} bytes left out; {tool} in a call of its own shows more ...]"
+    return f"{head.decode()}\n{note}\n{tail.decode()}"
 
 
 def _listed(numbers: Sequence[int]) -> str:

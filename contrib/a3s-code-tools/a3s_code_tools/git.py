@@ -4,6 +4,7 @@ Programs that git's configuration can name, and what keeps each from running her
 
     hooks, core.fsmonitor, pagers, editors, gpg   fixed settings, which win over every file (git-config, "SCOPES")
     filter.<name>.clean, smudge and process       listed first, in the same folder, and set to nothing
+    hook.<name>.command (git 2.54 and newer)      listed first, and disabled
     transports of partial clones                  no protocol is allowed and nothing is fetched on demand
     submodules, which have settings of their own  not looked into
     GIT_* variables of this process               not handed on
@@ -12,6 +13,7 @@ Programs that git's configuration can name, and what keeps each from running her
 import asyncio
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,6 +33,7 @@ _NEUTRAL = {
     "core.editor": "false",
     "core.sshCommand": "false",
     "core.askPass": "false",
+    "core.quotePath": "false",
     "credential.helper": "",
     "gpg.program": "false",
     "log.showSignature": "false",
@@ -41,7 +44,9 @@ _NEUTRAL = {
     "status.submoduleSummary": "false",
     "advice.detachedHead": "false",
 }
+_WARNING = re.compile(r"^warning: .*\n?", re.MULTILINE)
 _FILTER = re.compile(r"filter\.(.+)\.(clean|smudge|process|required)", re.DOTALL)
+_HOOK = re.compile(r"hook\.(.+)\.[^.]+", re.DOTALL)
 _PROTOCOL = re.compile(r"protocol\.(.+)\.allow", re.DOTALL)
 
 
@@ -94,22 +99,35 @@ class Git:
         if self._settings is None:
             self._settings = await self._neutral()
         text = await self._run(args, self._settings, at_most)
-        return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("warning: "))
+        return _WARNING.sub("", text)
 
     async def _neutral(self) -> Mapping[str, str]:
-        """The settings that win over those of the repository; reading them runs nothing."""
+        """The settings that win over those of the repository; reading them runs nothing.
+
+        Raises:
+            ToolError: UNSUPPORTED, this git would not obey them.
+        """
+        proof = f"a3s.n{secrets.token_hex(8)}"  # a name that no file holds
+        asked = ("config", "--null", "--name-only", "--get-regexp", ".")
         try:
-            names = await self._run(("config", "--null", "--name-only", "--get-regexp", "."), _NEUTRAL, MAX_READ_BYTES)
+            listed = await self._run(asked, _NEUTRAL | {proof: ""}, MAX_READ_BYTES)
         except GitError as error:
             if error.said or error.exit_code != 1:  # 1 without a word: nothing is set
                 raise
-            return _NEUTRAL
+            listed = ""
+        # a name has no line end: what stands before one is a warning
+        names = [name.rpartition("\n")[2] for name in listed.split("\0")]
+        if proof not in names:
+            text = "git is older than 2.31 and could run programs that the repository names; tell the user to update it"
+            raise ToolError(text, ToolErrorKind.UNSUPPORTED)
         settings = dict(_NEUTRAL)
         filters: set[str] = set()
-        for name in names.split("\0"):
+        for name in names:
             if match := _FILTER.fullmatch(name):
                 filters.add(match[1])
                 settings[name] = "false" if match[2] == "required" else ""
+            elif match := _HOOK.fullmatch(name):
+                settings[f"hook.{match[1]}.enabled"] = "false"
             elif _PROTOCOL.fullmatch(name):
                 settings[name] = "never"
         self.filters = tuple(sorted(filters))

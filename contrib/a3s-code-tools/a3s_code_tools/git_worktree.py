@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import shlex
+import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -34,6 +35,7 @@ UNDO_S = 10.0
 
 _FOLDER = ".worktrees"
 _DETACHED = "(detached HEAD)"
+_CHANGE = re.compile(r"[ MTADRCU?!]{2} ")  # other lines are what git says of its settings
 
 
 def _default_path(branch: str) -> str:
@@ -53,7 +55,9 @@ def _targets(args: JsonObject) -> Sequence[Target]:
         return (CommandTarget("git status"),)
     if command not in ("create", "remove"):
         return (CommandTarget("git worktree list"),)
-    words = ["git", "worktree", "add" if command == "create" else "remove", path or ""]
+    words = ["git", "worktree", "add" if command == "create" else "remove"]
+    words += ["--force"] if args.get("force") is True else []
+    words += [path or ""]
     words += [str(args[key]) for key in ("branch", "base") if args.get(key)]
     line = CommandTarget(shlex.join(words))
     return (line, PathTarget(path, write=True)) if path else (line,)
@@ -132,15 +136,17 @@ def _check(key: str, value: object) -> None:
         return
     if value.startswith("-"):
         raise ToolError(f'{key} {value!r} starts with "-", git would take it as an option', ToolErrorKind.DENIED)
-    if any(ord(letter) < 32 or letter == "\x7f" for letter in value):
-        raise ToolError(f"{key} {value!r} holds a control character", ToolErrorKind.INVALID_ARGUMENT)
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in value):
+        text = f"{key} {value!r} holds a control character or line end; leave it out"
+        raise ToolError(text, ToolErrorKind.INVALID_ARGUMENT)
 
 
 async def _require_repository(git: Git, root: Path) -> None:
     """The workspace is a repository's working copy, or a bare repository.
 
     Raises:
-        ToolError: NOT_FOUND there is none; DENIED git does not trust it, or its files lie elsewhere.
+        ToolError: NOT_FOUND there is none; DENIED git does not trust it, or its files lie elsewhere; FAILED
+            it is broken.
     """
     try:
         inside, bare = (await git("rev-parse", "--is-inside-work-tree", "--is-bare-repository")).split()
@@ -149,6 +155,8 @@ async def _require_repository(git: Git, root: Path) -> None:
         if "dubious ownership" in error.said:
             text = "git does not trust this repository, because it belongs to somebody else; tell the user"
             raise ToolError(text, ToolErrorKind.DENIED) from error
+        if not error.said.startswith("not a git repository"):
+            raise ToolError(f"git cannot use the repository at {root}: {error.said}; tell the user") from error
         text = f"Not a git repository: {root} ({error.said}); make one with git init, or go on without worktrees"
         raise ToolError(text, ToolErrorKind.NOT_FOUND) from error
     if bare == "true":
@@ -162,6 +170,11 @@ def _line(output: str) -> str:
     return output.removesuffix("\n")
 
 
+def _lines(output: str) -> list[str]:
+    """The lines of git, which end with "\\n" only; names may hold what else Python takes for a line end."""
+    return _line(output).split("\n") if output else []
+
+
 @frozen(kw_only=True)
 class _Worktree:
     """An entry of `git worktree list`; *locked* and *prunable* are the reasons, "" for none given, None for no."""
@@ -173,7 +186,7 @@ class _Worktree:
 
     @classmethod
     def read(cls, block: str) -> "_Worktree":
-        fields = dict(line.partition(" ")[::2] for line in block.splitlines())
+        fields = dict(line.partition(" ")[::2] for line in block.split("\n"))
         where = "(bare)" if "bare" in fields else _DETACHED
         if "branch" in fields:
             where = f"[{shown(fields['branch'].removeprefix('refs/heads/'))}]"
@@ -215,8 +228,9 @@ async def _create(git: Git, args: JsonObject, workspace: Workspace) -> ToolOutpu
     target = workspace.resolve(path, write=True)
     await _require_room(git, target, workspace, force=args.get("force") is True)
     await _require_start(git, branch, start, is_new=is_new)
-    if not args.get("path"):  # else git would see the working copies as untracked files
-        await in_thread(workspace.write_bytes, f"{_FOLDER}/.gitignore", b"*\n")
+    ignoring = f"{_FOLDER}/.gitignore"  # else git would see the working copies as untracked files
+    if not args.get("path") and not workspace.resolve(ignoring).exists():
+        await in_thread(workspace.write_bytes, ignoring, b"*\n")
     is_added = False
     try:
         await git("worktree", "add", "--no-checkout", *(["-b", branch] if is_new else []), "--", str(target), start)
@@ -233,6 +247,9 @@ async def _create(git: Git, args: JsonObject, workspace: Workspace) -> ToolOutpu
 async def _require_room(git: Git, target: Path, workspace: Workspace, *, force: bool) -> None:
     """Nothing is where the worktree is to be; with *force* the entry of one whose folder is gone is dropped."""
     shown_path = workspace.relative(target)
+    above = next(folder for folder in target.parents if folder.exists())
+    if not above.is_dir():
+        raise ToolError(f"{workspace.relative(above)} is a file; choose another path", ToolErrorKind.INVALID_ARGUMENT)
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise ToolError(f"{shown_path} exists already; choose another path", ToolErrorKind.INVALID_ARGUMENT)
     for one in await _worktrees(git):
@@ -249,7 +266,7 @@ async def _require_room(git: Git, target: Path, workspace: Workspace, *, force: 
 
 
 async def _require_start(git: Git, branch: str, start: str, *, is_new: bool) -> None:
-    """The branch can be made, or is there, and nobody else has it checked out."""
+    """The branch can be made; or it is there, perhaps only on a remote, and nobody else has it checked out."""
     if is_new:
         if await _succeeds(git, "show-ref", "--verify", "--quiet", f"refs/heads/{branch}"):
             text = f"the branch {branch} exists already; pass new_branch=false to check it out, or choose another name"
@@ -264,6 +281,10 @@ async def _require_start(git: Git, branch: str, start: str, *, is_new: bool) -> 
         if one.branch == f"[{branch}]":
             text = f"the branch {branch} is checked out at {shown(one.path)}; work there, or make a new branch of it"
             raise ToolError(text, ToolErrorKind.INVALID_ARGUMENT)
+    is_there = await _succeeds(git, "rev-parse", "--verify", "--quiet", f"{branch}^{{commit}}")
+    if not is_there and not await _any_ref(git, f"refs/remotes/**/{branch}"):
+        text = f"there is no branch or commit {branch!r}; leave out new_branch to make the branch"
+        raise ToolError(text, ToolErrorKind.NOT_FOUND)
 
 
 async def _succeeds(git: Git, *args: str) -> bool:
@@ -272,6 +293,11 @@ async def _succeeds(git: Git, *args: str) -> bool:
     except GitError:
         return False
     return True
+
+
+async def _any_ref(git: Git, which: str) -> bool:
+    """Whether there is such a ref; what git says besides has no tab."""
+    return "\trefs/" in await git("for-each-ref", "--count=1", which)
 
 
 async def _filled(git: Git, path: str) -> ToolOutput:
@@ -294,7 +320,7 @@ async def _filtered(git: Git) -> int:
     names = [name for name in git.filters if re.fullmatch(r"[-\w,]+", name)]  # others cannot stand in a pathspec
     if not names:
         return 0
-    return len((await git("ls-files", "--", *(f":(attr:filter={name})" for name in names))).splitlines())
+    return len(_lines(await git("ls-files", "--", *(f":(attr:filter={name})" for name in names))))
 
 
 async def _undo(git: Git, target: Path, branch: str | None) -> None:
@@ -322,8 +348,12 @@ async def _remove(git: Git, args: JsonObject, workspace: Workspace) -> ToolOutpu
         there = ", ".join(shown(one.path) for one in linked) or "none"
         raise ToolError(f"{shown_path} is no worktree; there are: {there}", ToolErrorKind.NOT_FOUND)
     _require_unlocked(found, shown_path)
+    inside = [shown(one.path) for one in linked if target in Path(os.path.realpath(one.path)).parents]
+    if inside:
+        text = f"{shown_path} holds further worktrees: {', '.join(inside)}; remove those first"
+        raise ToolError(text, ToolErrorKind.INVALID_ARGUMENT)
     if target.exists() and args.get("force") is not True:
-        await _require_clean(git.at(target), shown_path)
+        await _require_clean(git.at(target), found, shown_path)
     await git("worktree", "remove", "--force", "--", str(target))
     return ToolOutput(text=f"Removed worktree: {shown_path}", metadata={"path": shown_path})
 
@@ -335,27 +365,32 @@ def _require_unlocked(worktree: _Worktree, path: str) -> None:
         raise ToolError(text, ToolErrorKind.DENIED)
 
 
-async def _require_clean(git: Git, path: str) -> None:
+async def _require_clean(git: Git, worktree: _Worktree, path: str) -> None:
     """Nothing is lost with the worktree; files that git ignores do not count."""
     try:
         await _require_repository(git, git.folder)
     except ToolError as error:
-        raise ToolError(f"{path} is damaged ({error}); it stays as it is, tell the user") from error
+        if error.kind is ToolErrorKind.TIMEOUT:
+            raise
+        raise ToolError(f"{path} is no sound working copy any more; it stays as it is, tell the user") from error
     changes = await _changes(git)
-    submodules = sum(line.startswith("160000 ") for line in (await git("ls-files", "--stage")).splitlines())
+    submodules = sum(line.startswith("160000 ") for line in _lines(await git("ls-files", "--stage")))
     if changes:
         names = ", ".join([*(shown(line[3:]) for line in changes[:5]), *(["…"] if len(changes) > 5 else [])])
-        what = f"{len(changes)} uncommitted change(s): {names}"
+        what = f"{len(changes)} uncommitted change(s): {names}; commit them"
     elif submodules:
-        what = f"{submodules} submodule(s), whose changes are not looked at"
+        what = f"{submodules} submodule(s), whose changes are not looked at; commit those"
+    elif worktree.branch == _DETACHED and not await _any_ref(git, "--contains=HEAD"):
+        what = "commits that are on no branch; make one of them with git branch"
     else:
         return
-    raise ToolError(f"{path} has {what}; commit them, or pass force=true to delete them with it")
+    raise ToolError(f"{path} has {what}, or pass force=true to delete them with it")
 
 
 async def _changes(git: Git) -> list[str]:
     """One line for each file that differs from the last commit; submodules are not looked into."""
-    return (await git("status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=dirty")).splitlines()
+    lines = _lines(await git("status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=dirty"))
+    return [line for line in lines if _CHANGE.match(line)]
 
 
 async def _status(git: Git, root: Path) -> ToolOutput:

@@ -1,6 +1,7 @@
 """The local shell: commands run as plain processes with the user's rights."""
 
 import codecs
+import errno
 from collections import deque
 from collections.abc import Callable
 
@@ -12,7 +13,9 @@ __all__ = ["HeadAndTail", "LocalBashExecutor"]
 
 
 class LocalBashExecutor:
-    """Runs commands with `bash -c` on this machine; nothing confines them.
+    """Runs commands with `bash -c` on this machine; nothing confines them: they may read and do what the user may.
+
+    The environment of a command is the one given, but /proc shows it those of the user's processes, this one included.
 
     When a command ended, was cut off or cancelled, or this process was killed, its whole process tree is gone,
     background jobs and daemons included: it runs below a supervisor. That needs Linux; elsewhere what leaves both its
@@ -41,7 +44,7 @@ class LocalBashExecutor:
                 on_bytes=take,
             )
         except (OSError, ValueError) as error:  # ValueError: a NUL in the command
-            raise ToolError(f"the command could not be started: {error}") from error
+            raise ToolError(f"the command could not be started: {_told(error)}") from error
         if rest := decoder.decode(b"", final=True):
             on_output(rest)
         return BashResult(
@@ -50,6 +53,16 @@ class LocalBashExecutor:
 
     async def aclose(self) -> None:
         """Nothing is open: each run owns its processes."""
+
+
+def _told(error: OSError | ValueError) -> str:
+    """What went wrong at the start, and what to do about it."""
+    if not isinstance(error, OSError):
+        return f"{error}; leave it out"
+    why = ": ".join(str(part) for part in (error.filename, error.strerror) if part) or str(error)
+    if error.errno == errno.E2BIG:
+        return f"{why}; write it to a file and run that"
+    return f"{why}; tell the user"
 
 
 class HeadAndTail:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -159,6 +160,7 @@ class _Supervised:
 
     async def _end(self) -> None:
         try:
+            self._supervisor.send_signal(signal.SIGCONT)  # the command may have stopped it
             if self._group > 0 and self._code is None:
                 with suppress(OSError):  # it ended just now
                     self._control.send(TERM)

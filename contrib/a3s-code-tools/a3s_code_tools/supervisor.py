@@ -54,6 +54,7 @@ def _prepared() -> int:
     signal.set_wakeup_fd(signalled, warn_on_full_buffer=False)
     for number in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the host may block them, and what it blocks is inherited
     for name in _DEAF_TO:  # a command that says `pkill python` means others
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     prctl = ctypes.CDLL(None, use_errno=True).prctl

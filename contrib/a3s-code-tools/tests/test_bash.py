@@ -94,6 +94,24 @@ def test_further_variables_are_passed_on_when_named(monkeypatch: pytest.MonkeyPa
     assert "NPM_TOKEN" not in env
 
 
+def test_programs_do_not_wait_for_somebody_at_a_terminal(use: Any, monkeypatch: pytest.MonkeyPatch):
+    """An editor that git opens ends at once; a variable that the configuration names is passed on as it is."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("PAGER", "less")
+    said = bash(
+        use,
+        "git init -q && git -c user.name=a -c user.email=a@b commit --allow-empty; echo $TERM $PAGER",
+        timeout=20_000,
+    )
+    assert "empty commit message" in said.text
+    assert said.text.endswith("dumb cat\n")
+
+    sandbox = RecordingSandbox(BashResult(output="", exit_code=0))
+    asyncio.run(BashTool(sandbox, env_names=["PAGER"]).run({"command": "x"}, use))
+    assert sandbox.commands[0].env["PAGER"] == "less"
+    assert sandbox.commands[0].env["TERM"] == "dumb"
+
+
 PROVIDER_KEYS = (
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_AUTH_TOKEN",

@@ -43,7 +43,9 @@ def test_failed_calls_are_listed_with_their_kind(folder: Path):
 
 
 def test_a_batch_of_which_nothing_succeeded_has_failed(folder: Path):
-    assert not batch(answering(folder, ls=ToolOutput.error("no")), {"tool": "ls"}, {"tool": "ls"}).success
+    said = batch(answering(folder, ls=ToolOutput.error("no")), {"tool": "ls"}, {"tool": "ls"})
+    assert not said.success
+    assert said.text.endswith("2 of 2 calls failed: 1, 2")
 
 
 def test_a_batch_in_a_batch_is_refused_and_nothing_runs(folder: Path):
@@ -66,7 +68,16 @@ def test_the_whole_output_is_bounded_and_short_results_stay_whole(folder: Path):
     said = batch(use, {"tool": "read"}, {"tool": "ls"}, *({"tool": "read"} for _ in range(30)))
     assert len(said.text.encode()) < MAX_OUTPUT_BYTES + 32 * 120
     assert "--- [2: ls] ---\nshort\n" in said.text
-    assert said.text.count("bytes left out: call read by itself") == 31
+    assert said.text.count("bytes left out; read in a call of its own shows more") == 31
+    assert "\ufffd" not in said.text
+
+
+def test_of_a_long_result_the_end_is_shown_too(folder: Path):
+    """There a tool says how it ended and how to go on."""
+    long = ToolOutput.error("start\n" + "x" * MAX_OUTPUT_BYTES + "\n[Exit code: 2]")
+    said = batch(answering(folder, shell=long, ls=ToolOutput.ok("short")), {"tool": "shell"}, {"tool": "ls"})
+    assert "start\nx" in said.text
+    assert "x\n[Exit code: 2]\n\n--- [2: ls] ---\nshort\n" in said.text
 
 
 def test_images_of_the_calls_are_those_of_the_batch(folder: Path):

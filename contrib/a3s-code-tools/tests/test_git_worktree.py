@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from a3s_code_testing.running import start
+from a3s_code_tools.git import Git
 from a3s_code_tools.git_worktree import GitWorktreeTool
 
 from a3s_code.plugin import CommandTarget, PathTarget, ToolError, ToolErrorKind, ToolOutput
@@ -49,6 +50,13 @@ def test_a_worktree_is_created_inside_the_workspace_and_not_tracked(repository: 
     assert git(repository, "status", "--porcelain") == ""
 
 
+def test_a_gitignore_that_is_there_stays_as_it_is(repository: Path, use: Any):
+    (repository / ".worktrees").mkdir()
+    (repository / ".worktrees/.gitignore").write_text("mine\n")
+    worktree(use, "create", branch="b")
+    assert (repository / ".worktrees/.gitignore").read_text() == "mine\n"
+
+
 def test_an_existing_branch_is_checked_out(repository: Path, use: Any):
     git(repository, "branch", "old")
     worktree(use, "create", branch="old", new_branch=False, path="wt")
@@ -70,6 +78,44 @@ def test_a_worktree_is_removed_with_force_only_when_changed(repository: Path, us
     assert (repository / "wt" / "new").exists()
     assert worktree(use, "remove", path="wt", force=True).text == "Removed worktree: wt"
     assert not (repository / "wt").exists()
+
+
+def test_names_of_changed_files_are_shown_as_they_are(repository: Path, use: Any):
+    worktree(use, "create", branch="b", path="wt")
+    (repository / "wt" / "größe").touch()
+    assert "1 uncommitted change(s): größe; " in str(refusal(use, "remove", path="wt"))
+
+
+def test_what_git_says_of_its_settings_is_no_change(repository: Path, use: Any):
+    (repository / ".git/info").mkdir(exist_ok=True)
+    (repository / ".git/info/attributes").write_text("* =odd\n")
+    assert "is not a valid attribute" in subprocess.getoutput(f"git -C {repository} status --porcelain")
+    assert worktree(use, "status").metadata["dirty_count"] == 0
+
+
+def test_line_ends_that_git_does_not_know_are_part_of_names(repository: Path, use: Any):
+    git(repository, "worktree", "add", "-q", "-b", "a\u2028b", "wt")
+    (repository / "wt" / "c\x85d").touch()
+    assert "wt [a\u2028b]" in worktree(use, "list").text
+    assert "1 uncommitted change(s)" in str(refusal(use, "remove", path="wt"))
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_worktree_with_another_one_inside_is_not_removed(repository: Path, use: Any, use_in: Any, force: bool):
+    """Git ignores what is in .worktrees, and would delete it with all changes."""
+    worktree(use, "create", branch="b", path="wt")
+    worktree(use_in(repository / "wt"), "create", branch="c")
+    refused = refusal(use, "remove", path="wt", force=force)
+    assert "wt/.worktrees/c; remove those first" in str(refused)
+    assert (repository / "wt/.worktrees/c/f").exists()
+
+
+def test_commits_on_no_branch_are_not_lost_without_force(repository: Path, use: Any):
+    worktree(use, "create", branch="main~0", new_branch=False, path="wt")
+    git(repository / "wt", "commit", "-q", "--allow-empty", "-m", "on no branch")
+    assert "commits that are on no branch" in str(refusal(use, "remove", path="wt"))
+    git(repository / "wt", "branch", "kept")
+    assert worktree(use, "remove", path="wt").success
 
 
 def test_the_status_says_what_is_going_on(repository: Path, use: Any):
@@ -98,6 +144,13 @@ def test_the_status_of_a_linked_worktree_and_of_an_unborn_branch(repository: Pat
 @pytest.mark.parametrize("command", ["create", "list", "remove", "status"])
 def test_without_a_repository_it_says_so(use: Any, command: str):
     assert str(refusal(use, command, branch="b", path="wt")).startswith("Not a git repository")
+
+
+def test_a_repository_that_git_cannot_read_is_not_to_be_made_anew(repository: Path, use: Any):
+    (repository / ".git/config").write_text("[broken")
+    said = str(refusal(use, "status"))
+    assert "bad config line" in said
+    assert "git init" not in said
 
 
 def test_a_repository_around_the_workspace_is_left_alone(repository: Path, use_in: Any):
@@ -138,6 +191,10 @@ def test_the_gate_learns_command_and_path():
         PathTarget(".worktrees/b", write=True),
     )
     assert targets({"command": "status"}) == (CommandTarget("git status"),)
+    assert targets({"command": "remove", "path": "a b", "force": True}) == (
+        CommandTarget("git worktree remove --force 'a b'"),
+        PathTarget("a b", write=True),
+    )
 
 
 # What git can be asked for
@@ -240,8 +297,19 @@ def test_submodules_are_not_deleted_without_force(repository: Path, use: Any, tm
         pytest.param({"command": "create", "branch": "a..b"}, "invalid_argument", "no valid name", id="bad-branch"),
         pytest.param({"command": "create", "branch": "@{-1}"}, "invalid_argument", "no valid name", id="expression"),
         pytest.param({"command": "create", "branch": "a\nb"}, "invalid_argument", "control character", id="control"),
+        pytest.param({"command": "create", "branch": "a\ud800"}, "invalid_argument", "leave it out", id="surrogate"),
+        pytest.param({"command": "create", "branch": "a\u2028"}, "invalid_argument", "leave it out", id="line-end"),
         pytest.param({"command": "create", "branch": "b", "base": "nowhere"}, "not_found", "no commit", id="base"),
         pytest.param({"command": "create", "branch": "b", "path": "f"}, "invalid_argument", "another path", id="taken"),
+        pytest.param(
+            {"command": "create", "branch": "b", "path": "f/x"}, "invalid_argument", "f is a file", id="below-a-file"
+        ),
+        pytest.param(
+            {"command": "create", "branch": "nowhere", "new_branch": False},
+            "not_found",
+            "leave out new_branch",
+            id="no-branch-there",
+        ),
         pytest.param(
             {"command": "create", "branch": "main", "new_branch": False},
             "invalid_argument",
@@ -285,19 +353,32 @@ def test_a_folder_of_the_workspace_in_the_path_is_not_searched_for_git(
     assert not (tmp_path / "ran").exists()
 
 
+def other_git(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """A git that does *script* first; `$real` is the one that is installed."""
+    program = folder / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nreal={shutil.which("git")}\n{script}\nexec $real "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+
+def test_a_git_that_would_not_obey_the_settings_is_not_used(
+    repository: Path, use: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Before 2.31 git took none from variables."""
+    other_git(tmp_path, monkeypatch, "unset GIT_CONFIG_COUNT")
+    refused = refusal(use, "status")
+    assert refused.kind is ToolErrorKind.UNSUPPORTED
+    assert "older than 2.31" in str(refused)
+
+
 # Deadlines and cancelling
 
 
 def slow_git(folder: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> Path:
     """A git that says when it begins *command*, and then never ends; the file it touches."""
-    real, begun = shutil.which("git"), folder / "begun"
-    program = folder / "bin" / "git"
-    program.parent.mkdir()
-    program.write_text(
-        f'#!/bin/sh\nfor word; do [ "$word" = {command} ] && touch {begun} && exec sleep 1000; done\nexec {real} "$@"\n'
-    )
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    begun = folder / "begun"
+    other_git(folder, monkeypatch, f'for word; do [ "$word" = {command} ] && touch {begun} && exec sleep 1000; done')
     return begun
 
 
@@ -420,6 +501,32 @@ def test_no_program_that_the_repository_names_is_run(
     ran.unlink(missing_ok=True)
     attempt(repository, use)
     assert not ran.exists(), ran.read_text()
+
+
+def test_a_warning_before_the_list_of_settings_hides_none(
+    repository: Path, use: Any, trap: str, ran: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Git says it on the same pipe, in front of the first name."""
+    filters(repository, trap)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = repository / ".git/config"
+    config.write_text(f'[filter "evil"]\n\tsmudge = {trap}\n[core]\n\trepositoryformatversion = 0\n')
+    other_git(tmp_path, monkeypatch, 'export GIT_CONFIG_NOSYSTEM=1; echo "warning: odd" >&2')
+    ran.unlink(missing_ok=True)
+    worktree(use, "create", branch="b", path="wt")
+    assert not ran.exists()
+
+
+def test_hooks_in_the_settings_are_disabled(repository: Path):
+    """Git 2.54 and newer run hook.<name>.command, whatever core.hooksPath says."""
+    for key, value in (("event", "post-checkout"), ("command", "touch ran"), ("enabled", "true")):
+        git(repository, "config", f"hook.some.one.{key}", value)
+
+    async def settings() -> str:
+        neutral = Git(repository, ends_at=asyncio.get_running_loop().time() + 60, limit_s=60)
+        return await neutral("config", "--get", "hook.some.one.enabled")
+
+    assert asyncio.run(settings()) == "false\n"
 
 
 @pytest.mark.parametrize("setting", TRAPS, ids=lambda setting: setting.__name__)

@@ -138,10 +138,12 @@ def test_no_descriptor_stays_open(folder: Path):
 
 
 def test_what_cannot_be_started_is_told(folder: Path):
-    with pytest.raises(ToolError, match="could not be started"):
+    with pytest.raises(ToolError, match=r"could not be started: .*/missing: No such file or directory; tell the user"):
         run("true", folder / "missing")
-    with pytest.raises(ToolError, match="could not be started"):
+    with pytest.raises(ToolError, match="could not be started: it holds a NUL character; leave it out"):
         run("echo \0", folder)
+    with pytest.raises(ToolError, match=r"could not be started: .*too long; write it to a file and run that"):
+        run(f"true {'x' * 200_000}", folder)
 
 
 @given(

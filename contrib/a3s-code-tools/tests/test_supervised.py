@@ -227,11 +227,6 @@ def test_a_large_command_and_environment_arrive(folder: Path):
     assert asyncio.run(LocalBashExecutor().run(sent, lambda _: None)).output == "100000\n"
 
 
-def test_too_large_a_command_is_told(folder: Path):
-    with pytest.raises(ToolError, match=r"could not be started: .*too long"):
-        run(f"true {'x' * 200_000}", folder)
-
-
 def test_no_bash_is_told(folder: Path):
     sent = BashCommand(command="true", cwd=str(folder), env={"PATH": str(folder)})
     with pytest.raises(ToolError, match="bash is not on the PATH"):
@@ -244,3 +239,22 @@ def test_the_host_is_no_subreaper(folder: Path):
     flag = ctypes.c_int(9)
     ctypes.CDLL(None).prctl(37, ctypes.byref(flag), 0, 0, 0)
     assert flag.value == 0
+
+
+def test_a_host_that_blocks_signals_learns_of_the_end(folder: Path):
+    """What it blocks is inherited by the supervisor, and not by the command."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        result = run("grep SigBlk /proc/self/status; exit 3", folder, timeout_ms=HANGS_AFTER_S * 1000)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert (result.exit_code, result.timed_out) == (3, False)
+    assert int(result.output.split()[1], 16) == 0
+
+
+def test_a_stopped_supervisor_goes_on_to_end_everything(folder: Path, held: int):
+    result = run(
+        f"{LINGER} env -i setsid $(command -v sleep) 600 & sleep 0.1; kill -STOP $PPID", folder, timeout_ms=500
+    )
+    assert result.timed_out
+    assert is_gone(held)

@@ -124,6 +124,14 @@ class BashSandboxContract:
         assert result.timed_out
         assert _gone(held)
 
+    def test_the_timeout_ends_what_is_deaf(self, bash_sandbox: BashSandbox, workspace: Path, held: int) -> None:
+        """The whole process tree is killed, not only asked to end, and what it said before is told."""
+        deaf = LINGER + "trap '' TERM INT HUP; echo before; while :; do sleep 600; done"
+        result = _run(bash_sandbox, workspace, deaf, timeout_ms=500)
+        assert result.timed_out
+        assert result.output == "before\n"
+        assert _gone(held)
+
     def test_cancelling_ends_the_whole_tree(self, bash_sandbox: BashSandbox, workspace: Path, held: int) -> None:
         """When `run` is cancelled, no process of the command is left."""
 
@@ -138,6 +146,19 @@ class BashSandboxContract:
 
         _using(bash_sandbox, cancel)
         assert _gone(held)
+
+    def test_cancelling_at_once_is_cancelling(self, bash_sandbox: BashSandbox, workspace: Path) -> None:
+        """Also before the command said anything it is cancelled, and does not go on."""
+
+        async def cancel(sandbox: BashSandbox) -> None:
+            running = start(sandbox.run(_command(workspace, "sleep 600; touch ran"), _ignore))
+            await asyncio.sleep(0)
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+
+        _using(bash_sandbox, cancel)
+        assert not (workspace / "ran").exists()
 
     def test_a_command_that_cannot_start_is_a_tool_error(self, bash_sandbox: BashSandbox, workspace: Path) -> None:
         """A sandbox that cannot run raises ToolError and the command did not start."""
