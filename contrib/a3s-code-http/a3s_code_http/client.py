@@ -11,7 +11,6 @@ from urllib.request import getproxies_environment, proxy_bypass
 from attrs import evolve, field, frozen
 
 from a3s_code.plugin import (
-    A3SCodeError,
     BoundHttp,
     ConfigError,
     HttpRequest,
@@ -38,6 +37,8 @@ T = TypeVar("T")
 MAX_REDIRECTS = 10
 MAX_WEB_BYTES = 64 * 1024 * 1024
 """Bytes of one body from the public web, as sent and as decoded; who wants less stops reading."""
+
+MAX_REASON_CHARS = 200
 
 KEEPALIVE_S = 60.0
 """Idle seconds after which a connection is closed; longer than most tools run between two rounds."""
@@ -73,7 +74,7 @@ class Sent:
 
 
 Recorder = Callable[[Sent], None]
-"""Is told of each request when its answer begins or fails; for tests that ask what left the process."""
+"""Is told of each request when its answer begins, fails or is given up; for tests that ask what left the process."""
 
 
 class Httpx2Client:
@@ -128,8 +129,10 @@ def _origin(written: str) -> Address:
     try:
         return parse(written)
     except ToolError as exc:
+        shown = written.rpartition("@")[2]  # without a password
         raise ConfigError(
-            f'"{written}" is no address of a server; write it as https://host or http://host:port'
+            f'"{shown}" is no address of a server; write it as https://host or http://host:port, without user name '
+            "and password"
         ) from exc
 
 
@@ -169,7 +172,10 @@ class _Pools:
 def _tls_context() -> "ssl.SSLContext":
     import httpx2
 
-    return httpx2.create_ssl_context()
+    try:
+        return httpx2.create_ssl_context()
+    except OSError as exc:  # of ssl, too; it does not name the file
+        raise ConfigError(f"The certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read ({exc})") from exc
 
 
 def _transport(tls: "ssl.SSLContext", proxy: str | None, *, keep_alive: bool) -> "httpx2.AsyncHTTPTransport":
@@ -181,7 +187,7 @@ def _transport(tls: "ssl.SSLContext", proxy: str | None, *, keep_alive: bool) ->
     )
     try:
         return httpx2.AsyncHTTPTransport(verify=tls, trust_env=False, limits=limits, proxy=proxy)
-    except (ImportError, ValueError) as exc:
+    except (ImportError, ValueError, httpx2.InvalidURL) as exc:
         raise ConfigError("The proxy named by the environment cannot be used; is it http://host:port?") from exc
 
 
@@ -212,11 +218,10 @@ class _Wire:
         )
         try:
             response = await watch.wait(transport.handle_async_request(outgoing))
-        except A3SCodeError:
+            sent = evolve(sent, status=response.status_code)
+            return response
+        finally:  # cancelled, too: the request may have left
             self._tell(sent)
-            raise
-        self._tell(evolve(sent, status=response.status_code))
-        return response
 
     def _tell(self, sent: Sent) -> None:
         if self._record is not None:
@@ -385,7 +390,8 @@ class _Watch:
             text = f"No address was found for {self._netloc} ({exc.strerror}); check the name and the network"
             raise ModelError(text, kind=ModelErrorKind.CONNECTION) from exc
         except (httpx2.HTTPError, OSError) as exc:
-            text = f"The connection to {self._netloc} broke off ({exc or type(exc).__name__})"
+            reason = str(exc)[:MAX_REASON_CHARS] or type(exc).__name__  # it may quote all that the server sent
+            text = f"The connection to {self._netloc} broke off ({reason})"
             raise ModelError(text, kind=ModelErrorKind.CONNECTION) from exc
 
     def _stalled(self, text: str) -> ModelError:

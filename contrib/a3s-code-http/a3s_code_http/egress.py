@@ -19,11 +19,12 @@ __all__ = ["Address", "Resolver", "admit", "follow", "is_public", "parse", "publ
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 """Addresses of a host and port as the system gives them, in order; raises OSError when there are none."""
 
-_URL = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]+)(?P<target>[^#]*)(?:#.*)?", re.IGNORECASE)
+_URL = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]+)(?P<target>[^#]*)(?:#.*)?", re.IGNORECASE | re.ASCII)
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(?::(?P<port>[0-9]{1,5}))?")
-_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\\ud800-\udfff]")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_MAX_TARGET_CHARS = 16_384
 _SAFE_IN_TARGET = "".join(chr(code) for code in range(0x21, 0x7F))
 
 
@@ -74,7 +75,7 @@ def parse(url: str) -> Address:
         ToolError: DENIED for anything that two parsers could read differently.
     """
     if _FORBIDDEN.search(url):
-        raise _refused("the URL has blanks, control characters or backslashes; percent-encode them")
+        raise _refused("the URL has blanks, control characters, backslashes or broken characters; percent-encode them")
     whole = _URL.fullmatch(url)
     if whole is None:
         raise _refused("only complete URLs with http:// or https:// and a host can be opened")
@@ -87,14 +88,16 @@ def parse(url: str) -> Address:
     port = int(authority["port"]) if authority["port"] else _PORTS[scheme]
     if not 0 < port < 65536:
         raise _refused(f"there is no port {port}")
-    target = whole["target"]
-    return Address(scheme, _host(authority["host"]), port, quote(_rooted(target), safe=_SAFE_IN_TARGET))
+    target = quote(_rooted(whole["target"]), safe=_SAFE_IN_TARGET)
+    if len(target) > _MAX_TARGET_CHARS:
+        raise _refused(f"the URL is longer than {_MAX_TARGET_CHARS:,} characters")
+    return Address(scheme, _host(authority["host"]), port, target)
 
 
 def follow(address: Address, location: str) -> Address:
     """The address that a redirect from *address* leads to, as strictly parsed as the first."""
     if _FORBIDDEN.search(location):
-        raise _refused("the redirect's address has blanks, control characters or backslashes")
+        raise _refused("the redirect's address has blanks, control characters, backslashes or broken characters")
     try:
         return parse(urljoin(address.url, location))
     except ValueError:
@@ -226,8 +229,8 @@ def _host(written: str) -> str:
             raise _refused(f"{written} is not an IPv6 address") from None
     host = written.lower().removesuffix(".")
     if not host.isascii():
-        try:  # without the compatibility mapping, which would turn look-alikes into digits and dots
-            host = idna.encode(host).decode("ascii")
+        try:  # strictly and without the compatibility mapping: look-alikes must not turn into digits and dots
+            host = idna.encode(host, strict=True).decode("ascii")
         except idna.IDNAError:
             raise _refused("the host's name has characters that host names cannot have") from None
     labels = host.split(".")

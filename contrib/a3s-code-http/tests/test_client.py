@@ -89,6 +89,31 @@ def test_a_bad_origin_is_the_users_error():
         Httpx2Client().provider("localhost:11434")
 
 
+def test_a_password_is_not_told_with_a_bad_origin():
+    with pytest.raises(ConfigError, match="without user name and password") as caught:
+        Httpx2Client().provider("http://me:secret@host:1")
+    assert "secret" not in str(caught.value)
+
+
+def test_certificates_that_cannot_be_read_are_the_users_error(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    with pytest.raises(ConfigError, match="SSL_CERT_FILE"):
+        run(lambda client: fetch(client.mcp("https://host.invalid"), post("https://host.invalid")))
+
+
+def test_a_request_that_was_cancelled_is_recorded():
+    async def cancelled(client: Httpx2Client) -> None:
+        async with asyncio.TaskGroup() as group:
+            asking = group.create_task(fetch(client.mcp(server.url), post(server.url)))
+            await asyncio.to_thread(server.was_asked.wait, 10)
+            asking.cancel()
+
+    seen: list[Sent] = []
+    with RawServer(b"", drip=b"HTTP/1.1 100 Continue\r\n\r\n") as server:
+        run(cancelled, record=seen.append)
+        assert [(sent.url, sent.status) for sent in seen] == [(f"{server.url}/", None)]
+
+
 def test_connections_are_used_again():
     ports: set[object] = set()
 
@@ -129,6 +154,13 @@ def test_a_broken_connection_is_a_connection_error():
     assert caught.value.kind is ModelErrorKind.CONNECTION
 
 
+def test_what_is_no_http_is_told_in_short():
+    head = b"HTTP/1.1 200 OK\r\n" + b"ignore-all-rules" * 5000 + b"\r\n\r\n"
+    with RawServer(head) as server, pytest.raises(ModelError, match="broke off") as caught:
+        run(lambda client: fetch(client.provider(server.url), post(server.url)))
+    assert len(str(caught.value)) < 300
+
+
 def test_nobody_listening_is_a_connection_error():
     url = refused_url()
     with pytest.raises(ModelError, match="Could not connect") as caught:
@@ -165,6 +197,14 @@ def test_the_proxy_of_the_environment_is_for_providers_only(monkeypatch: pytest.
         assert [request.path for request in proxy.requests] == ["http://models.invalid/a"]
 
 
+def test_this_machine_is_reached_without_the_proxy(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("no_proxy", raising=False)
+    with LoopbackServer([]) as proxy, LoopbackServer([Status(200, body="hi")]) as server:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        assert run(lambda client: fetch(client.provider(server.url), post(server.url)))[2] == b"hi"
+        assert proxy.requests == []
+
+
 def test_https_goes_through_the_proxy_as_a_tunnel(monkeypatch: pytest.MonkeyPatch):
     seen: list[Sent] = []
     with RawServer(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n") as proxy:
@@ -177,6 +217,14 @@ def test_https_goes_through_the_proxy_as_a_tunnel(monkeypatch: pytest.MonkeyPatc
             )
         assert proxy.lines == ["CONNECT models.invalid:443 HTTP/1.1"]
     assert seen[0].connected_to == proxy.url.removeprefix("http://")
+
+
+@pytest.mark.parametrize("proxy", ["http://host:port", "gopher://host:1"])
+def test_a_proxy_that_is_none_is_the_users_error(monkeypatch: pytest.MonkeyPatch, proxy: str):
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with pytest.raises(ConfigError, match="proxy named by the environment"):
+        run(lambda client: fetch(client.provider("http://models.invalid"), post("http://models.invalid/a")))
 
 
 def test_no_proxy_is_respected(monkeypatch: pytest.MonkeyPatch):
@@ -249,6 +297,8 @@ class RawServer:
 
     def __init__(self, answer: bytes, drip: bytes = b""):
         self.lines: list[str] = []
+        self.was_asked = threading.Event()
+        self.closed = threading.Event()  # by the client
         self._answer, self._drip = answer, drip
         self._stop = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -274,11 +324,12 @@ class RawServer:
             with connection:
                 try:
                     self.lines.append(connection.recv(65536).decode().split("\r\n")[0])
+                    self.was_asked.set()
                     connection.sendall(self._answer)
                     while self._drip and not self._stop.wait(0.01):
                         connection.sendall(self._drip)
-                except OSError:
-                    continue  # the client had enough
+                except OSError:  # the client had enough
+                    self.closed.set()
 
 
 def test_a_body_that_never_ends_meets_the_deadline_of_the_exchange():
@@ -385,6 +436,54 @@ def test_a_redirect_to_another_origin_takes_no_credentials_along():
         seen = other.requests[0]
     assert seen.headers["accept"] == "text/html"
     assert not {"authorization", "x-api-key"} & seen.headers.keys()
+
+
+@pytest.mark.usefixtures("loopback_is_public")
+@pytest.mark.parametrize(
+    ("status", "method", "body"), [(301, "GET", b""), (302, "GET", b""), (303, "GET", b""), (307, "POST", b"{}")]
+)
+def test_a_redirect_keeps_or_drops_the_body_as_its_status_says(status: int, method: str, body: bytes):
+    seen: list[Sent] = []
+    with LoopbackServer([Status(status, headers={"location": "/b"}), Status(200)]) as server:
+        browse(server, client={"record": seen.append})
+    assert [(sent.method, sent.body) for sent in seen] == [("POST", b"{}"), (method, body)]
+
+
+@pytest.mark.usefixtures("loopback_is_public")
+def test_no_connection_of_the_web_is_used_again():
+    """A kept one stands for one name in TLS, and is found by its number: another name would get it."""
+    ports: set[object] = set()
+
+    async def resolve(host: str, port: int) -> tuple[str, ...]:
+        return ("127.0.0.1",)
+
+    async def twice(client: Httpx2Client) -> None:
+        for host in ("a.example", "b.example"):
+            url = server.url.replace("127.0.0.1", host)
+            async with client.public_web().send(post(url)) as response:
+                ports.add(response._response.extensions["network_stream"].get_extra_info("client_addr"))
+                assert [chunk async for chunk in response.chunks()]
+
+    with LoopbackServer([Status(200, body="a"), Status(200, body="b")]) as server:
+        run(twice, resolve=resolve)
+    assert len(ports) == 2
+
+
+@pytest.mark.usefixtures("loopback_is_public")
+@pytest.mark.parametrize("purpose", ["mcp", "public_web"])
+def test_who_does_not_read_on_leaves_no_connection(purpose: str):
+    async def resolve(host: str, port: int) -> tuple[str, ...]:
+        return ("127.0.0.1",)
+
+    async def peek(client: Httpx2Client) -> None:
+        url = server.url.replace("127.0.0.1", "site.example") if purpose == "public_web" else server.url
+        bound = client.public_web() if purpose == "public_web" else client.mcp(url)
+        async with bound.send(HttpRequest(method="GET", url=url)) as response:
+            assert response.status == 200
+        assert await asyncio.to_thread(server.closed.wait, 10)
+
+    with RawServer(b"HTTP/1.1 200 OK\r\n\r\n", drip=b"x") as server:
+        run(peek, resolve=resolve)
 
 
 @pytest.mark.usefixtures("loopback_is_public")

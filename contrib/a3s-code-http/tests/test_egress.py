@@ -71,6 +71,7 @@ def admitted(url: str, *answers: str) -> tuple[str, ...]:
         "255.255.255.255",
         "fe80::1%eth0",
         "::ffff:127.0.0.1%1",
+        "::ffff:8.8.8.8%1",
         "4000::1",
         "::",
         "5f00::1",
@@ -97,7 +98,13 @@ def test_wrapping_never_changes_whether_an_address_is_public(number: int):
     assert {is_public(str(plain))} == {is_public(form) for form in wrapped}
 
 
-@given(st.text(max_size=40))
+ANY_TEXT = st.text(st.characters(categories=None), max_size=40)  # halves of characters, too
+
+
+@given(ANY_TEXT)
+@example("\ud800")
+@example("http\u017f://example.com/")  # a letter that equals "s" where case does not count
+@example("/" + "a" * 70_000)
 def test_no_text_escapes_as_another_error(text: str):
     for url in (text, f"http://{text}/", f"https://example.com{text}"):
         try:
@@ -108,12 +115,37 @@ def test_no_text_escapes_as_another_error(text: str):
             assert parse(address.url) == address
 
 
-@given(st.text(max_size=40))
+@given(ANY_TEXT)
 @example("http://[")
 @example("//\u2100")
 def test_no_redirect_escapes_as_another_error(location: str):
     with contextlib.suppress(ToolError):
         follow(parse("https://example.com/a"), location)
+
+
+@pytest.mark.parametrize("url", ["http://example\u3002com/", "http://127\uff0e0.0.1/", "http://example.com\uff61/"])
+def test_what_only_some_take_for_a_dot_is_refused(url: str):
+    with pytest.raises(ToolError, match="host names"):
+        parse(url)
+
+
+@pytest.mark.parametrize("host", ["8.8.2056", "8.525320", "134744072", "0x8.8.8.8", "010.8.8.8", "8.8.8.8.8", "a.0x08"])
+def test_a_number_that_is_no_plain_address_is_refused(host: str):
+    """The system would look most of them up as the public 8.8.8.8."""
+    with pytest.raises(ToolError, match="four decimal numbers"):
+        parse(f"http://{host}/")
+
+
+@pytest.mark.parametrize("location", ["/a\tb", "/a\nb", "//exam\tple.com/", "/a b", "\\\\example.com"])
+def test_a_redirect_with_forbidden_characters_is_refused(location: str):
+    with pytest.raises(ToolError, match="redirect's address"):
+        follow(parse("https://example.com/"), location)
+
+
+@pytest.mark.parametrize("path", ["a" * 20_000, "\u00e4" * 3_000])
+def test_an_address_that_is_too_long_is_refused(path: str):
+    with pytest.raises(ToolError, match="longer than 16,384 characters"):
+        parse(f"https://example.com/{path}")
 
 
 def test_every_answer_must_be_public():

@@ -10,7 +10,8 @@ from math import ceil
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
-from a3s_code.plugin import A3SCodeError, BoundHttp, HttpClient, HttpRequest, HttpTimeouts, in_thread
+from a3s_code.plugin import A3SCodeError, BoundHttp, ConfigError, HttpClient, HttpRequest, HttpTimeouts, in_thread
+from a3s_code_tools.addresses import one_line_url
 from a3s_code_tools.ranking import Found
 
 __all__ = [
@@ -78,10 +79,10 @@ class WikipediaEngine:
         if "error" in answer:
             raise EngineError(f"it answered: {_text(_mapping(answer['error']).get('info'))}")
         return [
-            Found(
-                title=_text(page.get("title")),
-                url=f"{self._address}/wiki/{quote(_text(page.get('title')).replace(' ', '_'), safe='/:,()!')}",
-                snippet=_text(page.get("snippet")),
+            _found(
+                page.get("title"),
+                f"{self._address}/wiki/{quote(_text(page.get('title')).replace(' ', '_'), safe='/:,()!')}",
+                page.get("snippet"),
             )
             for page in _mappings(_mapping(answer.get("query")).get("search"))
         ]
@@ -97,20 +98,23 @@ class SearxngEngine:
 
     def __init__(self, http_client: HttpClient, address: str):
         self._address = address.rstrip("/")
-        self._http = http_client.provider("{0.scheme}://{0.netloc}".format(urlsplit(address)))
+        try:
+            origin = "{0.scheme}://{0.netloc}".format(urlsplit(address))
+        except ValueError as error:
+            raise ConfigError(f"search.searxng_url is no address of a server ({error})") from error
+        self._http = http_client.provider(origin)
 
     async def search(self, query: str, limit: int, *, timeout_s: float) -> Sequence[Found]:
         parameters = urlencode({"q": query, "format": "json"})
         hints = {403: 'enable JSON in its settings.yml: "search: formats: [html, json]"'}
         answer = await _json(self._http, f"{self._address}/search?{parameters}", timeout_s, hints)
         found = [
-            Found(title=_text(one.get("title")), url=str(one.get("url")), snippet=_text(one.get("content")))
-            for one in _mappings(answer.get("results"))
+            _found(one.get("title"), one.get("url"), one.get("content")) for one in _mappings(answer.get("results"))
         ]
         silent = answer.get("unresponsive_engines")
         if not found and isinstance(silent, list) and silent:
             names = ", ".join(" ".join(map(str, one)) if isinstance(one, list) else str(one) for one in silent)
-            raise EngineError(f"none of its engines answered: {names}")
+            raise EngineError(f"none of its engines answered: {_text(names)}")
         return found[:limit]
 
 
@@ -130,16 +134,18 @@ class DdgsEngine:
         return (await in_thread(self._search, query, timeout_s, timeout_s=timeout_s))[:limit]
 
     def _search(self, query: str, timeout_s: float) -> list[Found]:
-        make = self._load().get(self._name)
-        if make is None:
-            raise EngineError("the installed ddgs has turned it off; use another engine", counts=False)
         try:
+            make = self._load().get(self._name)
+            if make is None:
+                raise EngineError("the installed ddgs has turned it off; use another engine", counts=False)
             found = make(timeout=ceil(timeout_s)).search(query)
+            if found is None:  # ddgs gives this for every status but 200
+                raise EngineError("it refused the request; it may limit how often it is asked")
+            return [_found(one.title, one.href, one.body) for one in found if one.href]
+        except EngineError:
+            raise
         except Exception as error:  # pages of search engines change, and their readers raise anything
-            raise EngineError(f"{type(error).__name__}: {error}"[:300]) from error
-        if found is None:  # ddgs gives this for every status but 200
-            raise EngineError("it refused the request; it may limit how often it is asked")
-        return [Found(title=_text(one.title), url=str(one.href), snippet=_text(one.body)) for one in found if one.href]
+            raise EngineError(_text(f"{type(error).__name__}: {error}")[:300]) from error
 
 
 def has_ddgs() -> bool:
@@ -205,6 +211,11 @@ def _mappings(value: object) -> list[Mapping[str, object]]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
+def _found(title: object, url: object, snippet: object) -> Found:
+    return Found(title=_text(title), url=one_line_url(str(url or "")), snippet=_text(snippet))
+
+
 def _text(value: object) -> str:
-    """Text without tags, on one line."""
-    return " ".join(unescape(re.sub(r"<[^<>]{0,500}>", "", str(value or ""))).split())
+    """Valid text without tags, on one line."""
+    text = " ".join(unescape(re.sub(r"<[^<>]{0,500}>", "", str(value or ""))).split())
+    return text.encode("utf-8", "replace").decode()

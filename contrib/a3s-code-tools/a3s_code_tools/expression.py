@@ -4,7 +4,8 @@ Python's syntax is what the model writes. The part of it that both engines know 
 differences taken out: both take a line end with a carriage return as a line end, and bytes that are no UTF-8 match
 nothing but themselves. An expression with more in it (look-around, references, ...) is for Python alone.
 
-One difference is left: near combining marks and superscript digits "\\b" follows each engine's own idea of a word.
+Two differences are left: near combining marks and superscript digits "\\b" follows each engine's own idea of a word,
+and where case is ignored Python takes the Turkish dotted and dotless i for an "i".
 """
 
 import re
@@ -42,11 +43,13 @@ class Portable:
         ripgrep: In the syntax of ripgrep.
         python: In the syntax of Python's re, to be compiled with MULTILINE; matches no line feed.
         ignores_case: The expression itself says so.
+        can_be_empty: It may match a place between two characters; what it matches is at least one otherwise.
     """
 
     ripgrep: str
     python: str
     ignores_case: bool
+    can_be_empty: bool
 
 
 def portable(pattern: str) -> Portable | None:
@@ -55,10 +58,16 @@ def portable(pattern: str) -> Portable | None:
         return None
     flags = _FLAGS.match(pattern)
     try:
-        ripgrep, python = _Parser(pattern[flags.end() :] if flags else pattern).whole()
+        parser = _Parser(pattern[flags.end() :] if flags else pattern)
+        ripgrep, python = parser.whole()
     except _PythonOnlyError:
         return None
-    return Portable(ripgrep=ripgrep, python=python, ignores_case=flags is not None and "i" in flags[1])
+    return Portable(
+        ripgrep=ripgrep,
+        python=python,
+        ignores_case=flags is not None and "i" in flags[1],
+        can_be_empty=parser.width == 0,
+    )
 
 
 class _PythonOnlyError(Exception):
@@ -70,9 +79,14 @@ _WORD_END: _Both = (r"\b", r"\b")
 
 
 class _Parser:
-    """Reads an expression from left to right and writes it for both engines."""
+    """Reads an expression from left to right and writes it for both engines.
+
+    Attributes:
+        width: Fewest characters that what was read last matches.
+    """
 
     def __init__(self, text: str):
+        self.width = 0
         self._text = text
         self._at = 0
         self._names: set[str] = set()
@@ -88,15 +102,20 @@ class _Parser:
         if nesting > MAX_NESTING:
             _give_up()
         parts = [self._sequence(nesting)]
+        width = self.width
         while self._take("|"):
             parts.append(self._sequence(nesting))
+            width = min(width, self.width)
+        self.width = width
         return "|".join(part[0] for part in parts), "|".join(part[1] for part in parts)
 
     def _sequence(self, nesting: int) -> _Both:
         ripgrep, python = "", ""
         is_ended = False
+        width = 0
         while self._at < len(self._text) and self._text[self._at] not in "|)":
             begins, ends = self._begins, self._ends
+            self.width = 0
             both = self._anchor() or self._atom(nesting)
             is_anchored = (begins, ends) != (self._begins, self._ends)
             times = self._repeat()
@@ -106,6 +125,8 @@ class _Parser:
             is_ended = ends != self._ends
             ripgrep += both[0] + times
             python += both[1] + times
+            width += 0 if times.startswith(("*", "?", "{0")) else self.width
+        self.width = width
         return ripgrep, python
 
     def _anchor(self) -> _Both | None:
@@ -121,6 +142,7 @@ class _Parser:
         letter = self._next()
         if letter == "(":
             return self._group(nesting)
+        self.width = 1
         if letter == "[":
             return self._class()
         if letter == ".":

@@ -19,7 +19,7 @@ from a3s_code_tools import ripgrep
 from a3s_code_tools.cursor import decoded, encoded
 from a3s_code_tools.folder import opened
 from a3s_code_tools.output import fitting, shown
-from a3s_code_tools.search import parts_of, search
+from a3s_code_tools.search import parts_of, prefix_of, search
 from a3s_code_tools.search_page import NewestPage, Place
 from a3s_code_tools.search_query import Query
 from a3s_code_tools.wildcard import Wildcard, leaves_folder
@@ -27,6 +27,8 @@ from a3s_code_tools.wildcard import Wildcard, leaves_folder
 __all__ = ["GlobTool"]
 
 MAX_FILES = 1000
+MAX_SHOWN_CHARS = 500
+"""Characters of a pattern that found nothing."""
 
 
 def _targets(args: JsonObject) -> Sequence[Target]:
@@ -76,19 +78,22 @@ class GlobTool:
             args.get("limit"),
             args.get("cursor"),
         )
-        _refuse_outside(pattern)
         folder = use.workspace.resolve(path)
+        pattern = pattern.removeprefix(f"{folder}/")
+        _refuse_outside(pattern)
+        if folder.is_file():
+            raise ToolError(f"{path} is a file; use read or grep", ToolErrorKind.INVALID_ARGUMENT)
         if not folder.is_dir():
             raise ToolError(f"{path} is not an existing folder", ToolErrorKind.NOT_FOUND)
         query = Query(
             kind="names",
-            root=str(use.workspace.root),
+            root=str(use.workspace.root_of(folder)),
             start=parts_of(folder, use.workspace),
             wildcard=pattern,
         )
         most = min(limit, MAX_FILES) if isinstance(limit, int) else MAX_FILES
         page = await self._page(query, use, most, decoded(str(cursor)) if cursor else None)
-        return _told(query, page)
+        return _told(query, page, prefix_of(query, use.workspace))
 
     async def _page(self, query: Query, use: ToolUse, limit: int, after: Place | None) -> NewestPage:
         rg = ripgrep.found(self._program, use.workspace.root)
@@ -99,8 +104,10 @@ class GlobTool:
                 page = NewestPage(folder, limit, after, is_sorted=command is not None and command.is_sorted)
                 names = _Names(query, page, is_exact=command is None or command.is_exact)
                 await search(query, use, names.feed, command=command, timeout_s=self._timeout_s)
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             raise ToolError(str(error), ToolErrorKind.INVALID_ARGUMENT) from error
+        except OSError as error:
+            raise ToolError(f"{'/'.join(query.start) or '.'}: {error.strerror}") from error
         return page
 
 
@@ -124,13 +131,12 @@ class _Names:
         return True
 
 
-def _told(query: Query, page: NewestPage) -> ToolOutput:
+def _told(query: Query, page: NewestPage, prefix: str) -> ToolOutput:
     places = page.places()
     if not places:
-        text = f"No files found matching pattern: {query.wildcard}"
+        text = f"No files found matching pattern: {str(query.wildcard)[:MAX_SHOWN_CHARS]}"
         return ToolOutput(text=text, metadata={"count": page.total})
-    start = "".join(f"{part}/" for part in query.start)
-    lines = [shown(start + os.fsdecode(path[2:])) for _, path in places]
+    lines = [shown(prefix + os.fsdecode(path[2:])) for _, path in places]
     kept = fitting(lines[: page.limit])
     note = f"{page.total} file(s) found"
     metadata: dict[str, Json] = {"count": page.total}

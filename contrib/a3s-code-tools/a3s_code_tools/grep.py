@@ -1,6 +1,9 @@
 """The grep tool: lines that match a regular expression."""
 
+import codecs
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 
 from a3s_code.plugin import (
     Effects,
@@ -13,10 +16,13 @@ from a3s_code.plugin import (
     ToolOutput,
     ToolSpec,
     ToolUse,
+    Workspace,
 )
 from a3s_code_tools import ripgrep
 from a3s_code_tools.cursor import decoded
-from a3s_code_tools.search import parts_of, search
+from a3s_code_tools.expression import portable
+from a3s_code_tools.folder import open_regular, opened
+from a3s_code_tools.search import parts_of, prefix_of, search
 from a3s_code_tools.search_page import FilePage, LinePage, Page
 from a3s_code_tools.search_query import Kind, Query
 from a3s_code_tools.search_records import Record, Records
@@ -26,6 +32,10 @@ __all__ = ["GrepTool"]
 
 MAX_CONTEXT = 50
 MAX_MATCHES = 1000
+MAX_SHOWN_CHARS = 500
+"""Characters of a pattern that found nothing."""
+
+_BEGINNING_BYTES = 65_536
 _KINDS: dict[object, Kind] = {"files_with_matches": "files_with_matches", "count": "count"}
 
 
@@ -53,7 +63,10 @@ class GrepTool:
             "properties": {
                 "pattern": {"type": "string", "minLength": 1, "description": "The regular expression."},
                 "path": {"type": "string", "default": ".", "description": "Folder or file; default the workspace."},
-                "glob": {"type": "string", "description": 'Only files like this, such as "*.py" or "src/**/*.ts".'},
+                "glob": {
+                    "type": "string",
+                    "description": 'Only files like "*.py" or "src/**/*.ts" (below path), or all but "!*.min.js".',
+                },
                 "-i": {"type": "boolean", "default": False, "description": "Ignore case."},
                 "output_mode": {
                     "type": "string",
@@ -95,23 +108,25 @@ class GrepTool:
 
     async def run(self, args: JsonObject, use: ToolUse) -> ToolOutput:
         query = _query(args, use)
-        page = _page(args, query)
+        page = _page(args, query, use.workspace)
         rg = ripgrep.found(self._program, use.workspace.root)
         try:
             command = ripgrep.command(rg, query) if rg else None
             wanted = _Wanted(query, page, is_exact=command is None or command.is_exact)
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             raise ToolError(str(error), ToolErrorKind.INVALID_ARGUMENT) from error
+        except OSError as error:
+            raise ToolError(f"{args.get('path', '.')}: {error.strerror}") from error
         await search(query, use, wanted.feed, command=command, timeout_s=self._timeout_s)
         wanted.end()
-        return _told(query, page)
+        return _told(query, page) if page.files else _nothing(query)
 
 
 class _Wanted:
     """Hands the records of wanted files to the page."""
 
     def __init__(self, query: Query, page: Page, *, is_exact: bool):
-        self._records = Records(query.kind)
+        self._records = Records(query.kind, columns=query.columns)
         self._page = page
         self._wildcard = None if is_exact or query.wildcard is None else Wildcard(query.wildcard)
         self._path: bytes | None = None
@@ -134,28 +149,40 @@ class _Wanted:
 
 
 def _query(args: JsonObject, use: ToolUse) -> Query:
-    path, context, glob = str(args.get("path") or "."), args.get("context"), args.get("glob")
+    path, context, glob = str(args.get("path") or "."), args.get("context"), str(args.get("glob") or "")
     target = use.workspace.resolve(path)
     if not target.exists():
         raise ToolError(f"{path} does not exist", ToolErrorKind.NOT_FOUND)
     is_file = target.is_file()
+    if is_file and not os.access(target, os.R_OK):
+        raise ToolError(f"{path}: Permission denied")
+    folder = target.parent if is_file else target
+    pattern = str(args["pattern"])
+    common = portable(pattern)
     return Query(
         kind=_KINDS.get(args.get("output_mode"), "content"),
-        root=str(use.workspace.root),
-        start=parts_of(target.parent if is_file else target, use.workspace),
+        root=str(use.workspace.root_of(folder)),
+        start=parts_of(folder, use.workspace),
         only=target.name if is_file else None,
-        wildcard=None if not glob else str(glob) if "/" in str(glob) else f"**/{glob}",
-        pattern=str(args["pattern"]),
+        wildcard=None if is_file or not glob else _wildcard(glob.removeprefix(f"{folder}/")),
+        pattern=pattern,
         ignores_case=args.get("-i") is True,
         context=min(context, MAX_CONTEXT) if isinstance(context, int) else 0,
+        columns=common is None or not common.can_be_empty,
     )
 
 
-def _page(args: JsonObject, query: Query) -> Page:
+def _wildcard(glob: str) -> str:
+    """One name counts at any depth, as it does for ripgrep."""
+    names = glob.removeprefix("!")
+    return glob if "/" in names[:-1] else f"{'!' * glob.startswith('!')}**/{names}"
+
+
+def _page(args: JsonObject, query: Query, workspace: Workspace) -> Page:
     limit, cursor = args.get("limit"), args.get("cursor")
     most = min(limit, MAX_MATCHES) if isinstance(limit, int) else MAX_MATCHES
     after = decoded(str(cursor)) if cursor else None
-    prefix = "".join(f"{part}/" for part in query.start)
+    prefix = prefix_of(query, workspace)
     if query.kind == "content":
         return LinePage(prefix, limit=most, context=query.context, after=after)
     return FilePage(prefix, limit=most, counts=query.kind == "count", after=after)
@@ -165,8 +192,6 @@ def _told(query: Query, page: Page) -> ToolOutput:
     metadata: dict[str, Json] = {"files": page.files}
     if query.kind != "files_with_matches":
         metadata["matches"] = page.matches
-    if not page.files:
-        return ToolOutput(text=f"No matches found for pattern: {query.pattern}", metadata=metadata)
     total = f"{page.matches} match(es) in {page.files} file(s)"
     if query.kind == "files_with_matches":
         total = f"{page.files} file(s) with matches"
@@ -174,3 +199,26 @@ def _told(query: Query, page: Page) -> ToolOutput:
         metadata["cursor"] = page.cursor
         total += f' on this page\n[there are more; continue with cursor="{page.cursor}"]'
     return ToolOutput(text="\n".join([*page.lines, "", total]), metadata=metadata)
+
+
+def _nothing(query: Query) -> ToolOutput:
+    notes: list[str] = []
+    if query.wildcard:
+        notes.append(f'only files like "{query.wildcard}" were searched')
+    if "\n" in query.pattern or r"\n" in query.pattern:
+        notes.append(r"lines are searched one by one, so that \n matches nothing")
+    if query.only and _is_binary(query, query.only):
+        notes.append("the file is binary, and these are not searched")
+    text = f"No matches found for pattern: {query.pattern[:MAX_SHOWN_CHARS]}"
+    metadata: dict[str, Json] = {"files": 0} if query.kind == "files_with_matches" else {"files": 0, "matches": 0}
+    return ToolOutput(text=f"{text} ({'; '.join(notes)})" if notes else text, metadata=metadata)
+
+
+def _is_binary(query: Query, name: str) -> bool:
+    with suppress(OSError), opened(query.root, query.start) as folder:
+        descriptor = open_regular(name, folder)
+        if descriptor is not None:
+            with os.fdopen(descriptor, "rb") as file:
+                beginning = file.read(_BEGINNING_BYTES)
+            return b"\0" in beginning and not beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return False

@@ -2,8 +2,10 @@
 
 Format: https://git-scm.com/docs/gitignore. A rule is asked about one file or folder at a time, on the way down, because
 what is in an ignored folder is never met; a rule for a folder therefore says nothing about what is in it.
+Rules and names are compared byte by byte, as git and ripgrep do it ("?" is one byte): each byte is one character here.
 """
 
+import codecs
 import fnmatch
 import os
 import re
@@ -70,22 +72,24 @@ class Rules:
         if descriptor is None:
             return
         with os.fdopen(descriptor, "rb") as file:
-            text = file.read(_MAX_IGNORE_BYTES).decode("utf-8-sig", "replace")
+            text = file.read(_MAX_IGNORE_BYTES).removeprefix(codecs.BOM_UTF8).decode("latin-1")
         rules = [rule for line in text.split("\n") if (rule := _rule(line))]
         self._files[parts] = rules[::-1]  # the last line that speaks of a path decides
 
     def ignored(self, parts: tuple[str, ...], *, is_folder: bool = False) -> bool:
         """Whether the path below the root is left out, its folder being not."""
+        bytewise = _bytewise(parts)
         for depth in range(len(parts) - 1, -1, -1):
             for rule in self._files.get(parts[:depth], ()):
-                if rule.matches(parts[depth:], is_folder=is_folder):
+                if rule.matches(bytewise[depth:], is_folder=is_folder):
                     return not rule.includes
         return False
 
     def lines_below(self, start: tuple[str, ...]) -> list[str]:
-        """All rules as lines of one .gitignore file that would stand in the folder *start*."""
+        """All rules as lines of one .gitignore file that would stand in the folder *start*, each byte a character."""
+        down = _bytewise(start)
         files = sorted(self._files.items(), key=lambda each: len(each[0]))
-        return [line for parts, rules in files for rule in rules[::-1] for line in rule.below(start[len(parts) :])]
+        return [line for parts, rules in files for rule in rules[::-1] for line in rule.below(down[len(parts) :])]
 
 
 def rules_above(root: str, start: tuple[str, ...]) -> Rules:
@@ -103,10 +107,14 @@ def rules_above(root: str, start: tuple[str, ...]) -> Rules:
     return rules
 
 
+def _bytewise(parts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(part if part.isascii() else os.fsencode(part).decode("latin-1") for part in parts)
+
+
 def _rule(line: str) -> _Rule | None:
     """The rule of a line; None when there is none, or one that cannot be understood, as git has it."""
     text = line.removesuffix("\r")
-    text = text if text.endswith("\\ ") else text.rstrip()
+    text = text if text.endswith("\\ ") else text.rstrip(" \t\r\f\v")
     if text.startswith("#"):
         return None
     includes = text.startswith("!")
@@ -142,7 +150,7 @@ def _pieces(name: str) -> Iterator[str]:
         if piece["bad"]:
             raise ValueError(name)
         if piece["plain"]:
-            yield f"[{piece['plain']}]"
+            yield f"[{piece['plain']}]" if piece["plain"] in "*?[" else piece["plain"]
         elif piece["set"] is not None:
             yield f"[{'!' + piece['set'][1:] if piece['set'].startswith('^') else piece['set']}]"
         else:

@@ -66,7 +66,8 @@ class LsTool:
 def _list(path: str, limit: int, workspace: Workspace) -> ToolOutput:
     folder = workspace.resolve(path)
     try:
-        with opened(str(workspace.root), folder.relative_to(workspace.root).parts) as descriptor:
+        root = workspace.root_of(folder)
+        with opened(str(root), folder.relative_to(root).parts) as descriptor:
             with os.scandir(descriptor) as entries:
                 names = sorted(entry.name for entry in entries)
             lines = [line for name in names[:limit] if (line := _line(name, descriptor))]

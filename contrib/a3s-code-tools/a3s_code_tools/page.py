@@ -1,4 +1,4 @@
-"""A page of the web as text: what kind of body it is, HTML as Markdown or plain text, and where it sends its reader."""
+"""A page of the web: what kind of body it is, and where it sends its reader."""
 
 import re
 from enum import Enum
@@ -7,13 +7,14 @@ from urllib.parse import urljoin
 
 from a3s_code.plugin import image_type
 
-__all__ = ["PageKind", "kind_of", "markdown_of", "media_type_of", "plain_text_of", "refresh_of"]
+__all__ = ["PageKind", "kind_of", "media_type_of", "refresh_of"]
 
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([^\s;"']+)""", re.IGNORECASE)
 _HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 _TEXT_TYPES = re.compile(
     r"text/|application/(?:json|xml|javascript|ecmascript|yaml|x-yaml|toml|sql|graphql|x-sh|x-ndjson|ndjson|rtf)$|.*\+(?:json|xml|yaml)$"
 )
+_MAX_TYPE_CHARS = 127  # RFC 6838, 4.2; it is shown to the model
 _SNIFFED_BYTES = 1024
 _LOOKS_LIKE_HTML = re.compile(
     rb"\s*(?:<!--.{0,500}?-->\s*)?<(?:!doctype html|html|head|body)\b", re.IGNORECASE | re.DOTALL
@@ -34,18 +35,19 @@ def media_type_of(content_type: str) -> tuple[str, str]:
     """Media type in lower case and charset of a Content-Type header; "" for what it does not say."""
     media_type, _, parameters = content_type.partition(";")
     charset = _CHARSET.search(parameters)
-    return media_type.strip().lower(), charset[1] if charset else ""
+    return media_type.strip().lower()[:_MAX_TYPE_CHARS], charset[1] if charset else ""
 
 
-def kind_of(media_type: str, body: bytes) -> PageKind:
+def kind_of(media_type: str, body: bytes, charset: str = "") -> PageKind:
     """The kind of *body*; its first bytes count where they are plain, since servers often say nothing or nonsense."""
     start = body[:_SNIFFED_BYTES]
     if image_type(body):
         return PageKind.IMAGE
     if start.startswith(b"%PDF-"):
         return PageKind.PDF
-    is_wide = start.startswith((b"\xff\xfe", b"\xfe\xff"))  # UTF-16: half of it are zeros
-    if b"\0" in start and not is_wide and "utf-16" not in media_type:
+    # UTF-16: half of it are zeros
+    is_wide = start.startswith((b"\xff\xfe", b"\xfe\xff")) or charset.lower().startswith("utf-16")
+    if b"\0" in start and not is_wide:
         return PageKind.BINARY
     if media_type in _HTML_TYPES:
         return PageKind.HTML
@@ -62,39 +64,6 @@ def _is_utf8(body: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def markdown_of(html: str, url: str) -> str:
-    """The page as Markdown with absolute links, without scripts, styles and navigation."""
-    return _converted(html, url, is_plain=False)
-
-
-def plain_text_of(html: str, url: str) -> str:
-    """The page's text without marks and links."""
-    return _converted(html, url, is_plain=True)
-
-
-def _converted(html: str, url: str, *, is_plain: bool) -> str:
-    text = _convert(html, url, is_plain=is_plain, drops_navigation=True)
-    return text if text.strip() else _convert(html, url, is_plain=is_plain, drops_navigation=False)
-
-
-def _convert(html: str, url: str, *, is_plain: bool, drops_navigation: bool) -> str:
-    import html_to_markdown as h2m
-
-    options = h2m.ConversionOptions(
-        output_format=h2m.OutputFormat.PLAIN if is_plain else h2m.OutputFormat.MARKDOWN,
-        extract_metadata=False,
-        base_url=url,
-        inline_data_media=h2m.InlineDataMedia.ALT_TEXT_ONLY,
-        # forms stay: many sites put the whole page into one
-        preprocessing=h2m.PreprocessingOptions(enabled=drops_navigation, remove_navigation=True, remove_forms=False),
-    )
-    result = h2m.convert(html, options)
-    text = (result.content or "").strip()
-    if any("depth limit" in warning.message for warning in result.warnings):
-        text += "\n\n[parts of the page are left out: its elements are nested too deeply]"
-    return text
 
 
 _HEAD_CHARS = 8192

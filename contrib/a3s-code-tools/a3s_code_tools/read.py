@@ -1,7 +1,10 @@
 """The read tool: the lines of files with their numbers, and images."""
 
 import asyncio
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import BinaryIO
 
 from attrs import evolve, frozen
 
@@ -23,6 +26,7 @@ from a3s_code.plugin import (
     image_type,
 )
 from a3s_code_tools.edits.text import EditError, TextFile
+from a3s_code_tools.folder import open_regular, opened
 from a3s_code_tools.output import MAX_FILE_BYTES, MAX_OUTPUT_BYTES, fitting
 
 __all__ = ["ReadTool"]
@@ -30,8 +34,14 @@ __all__ = ["ReadTool"]
 MAX_LINES = 2000
 MAX_LINE_CHARS = 2000
 MAX_FILES = 32
+MAX_STREAMED_BYTES = 1024**3
+"""Bytes of a text file that is read piece by piece, because it is too large for memory."""
+
 SHARED_BYTES = 65_536
 """Bytes of text that several files share when the call names no other number."""
+
+_BLOCK_BYTES = 1024 * 1024
+_PIECE_BYTES = 65_536
 
 _OFFSET: dict[str, Json] = {
     "type": "integer",
@@ -129,7 +139,8 @@ def _wanted(args: JsonObject) -> Sequence[_Wanted]:
     files = args.get("files")
     if not isinstance(files, list):
         return [_page(args)] if "file_path" in args else []
-    return [_page(each if isinstance(each, dict) else {"file_path": each}) for each in files]
+    shared = {name: args[name] for name in ("offset", "limit") if name in args}
+    return [_page({**shared, **(each if isinstance(each, dict) else {"file_path": each})}) for each in files]
 
 
 def _page(args: JsonObject) -> _Wanted:
@@ -174,12 +185,48 @@ def _one_of_many(wanted: _Wanted, workspace: Workspace, left: int, budget: int) 
 
 
 def _read(wanted: _Wanted, workspace: Workspace, budget: int) -> ToolOutput:
-    content = workspace.read_bytes(wanted.path, max_bytes=MAX_FILE_BYTES)
+    try:
+        content = workspace.read_bytes(wanted.path, max_bytes=MAX_FILE_BYTES)
+    except ToolError as error:
+        return _otherwise(wanted, workspace, budget, error)
     media_type = image_type(content)
-    output = _image(wanted.path, content, media_type) if media_type else _lines(wanted, content, budget)
+    if media_type and _is_whole(content, media_type):
+        output = _image(wanted.path, content, media_type)
+    else:
+        output = _lines(wanted, content, budget)
     if output.metadata.get("lines") != 0:
         workspace.mark_seen(wanted.path, content)
     return output
+
+
+def _otherwise(wanted: _Wanted, workspace: Workspace, budget: int, error: ToolError) -> ToolOutput:
+    """What there is of a file that cannot be had as a whole; else the error, with what to do next."""
+    match error.kind:
+        case ToolErrorKind.TOO_LARGE:
+            return _streamed(wanted, workspace, budget, error)
+        case ToolErrorKind.NOT_FOUND:
+            hint = 'paths are relative to the workspace; glob with "**/" and the name finds it'
+            raise ToolError(f"{error}; {hint}", error.kind) from error
+        case ToolErrorKind.UNSUPPORTED if workspace.resolve(wanted.path).is_dir():
+            raise ToolError(f"{wanted.path or '.'} is a folder; list it with ls", error.kind) from error
+    raise error
+
+
+def _is_whole(content: bytes, media_type: str) -> bool:
+    """Whether an image has its end: providers refuse a damaged one, again with every later request that holds it.
+
+    The formats: https://www.w3.org/TR/png, https://www.w3.org/Graphics/JPEG/itu-t81.pdf,
+    https://www.w3.org/Graphics/GIF/spec-gif89a.txt and https://developers.google.com/speed/webp/docs/riff_container.
+    """
+    match media_type:
+        case "image/png":
+            return content[12:16] == b"IHDR" and b"IEND\xaeB`\x82" in content
+        case "image/jpeg":
+            return b"\xff\xd9" in content
+        case "image/gif":
+            return content.rstrip(b"\0").endswith(b";")
+        case _:
+            return len(content) >= 8 + int.from_bytes(content[4:8], "little")
 
 
 def _image(path: str, content: bytes, media_type: str) -> ToolOutput:
@@ -199,18 +246,27 @@ def _lines(wanted: _Wanted, content: bytes, budget: int) -> ToolOutput:
     if total == 0 and wanted.offset == 0:
         return ToolOutput.ok(f"[{wanted.path} is empty]")
     if wanted.offset >= total:
-        raise ToolError(f"Offset {wanted.offset} exceeds file length ({total} lines)", ToolErrorKind.INVALID_ARGUMENT)
-    page = lines[wanted.offset : wanted.offset + wanted.limit]
-    numbered = [f"{number:6}\t{_cut(line)}" for number, line in enumerate(page, start=wanted.offset + 1)]
+        raise _beyond(wanted, total)
+    page = [_cut(line) for line in lines[wanted.offset : wanted.offset + wanted.limit]]
+    return _numbered(wanted, page, total, budget, encoding=file.encoding, notes=_encoding_notes(file))
+
+
+def _numbered(
+    wanted: _Wanted, page: Sequence[str], total: int, budget: int, *, encoding: str, notes: list[str]
+) -> ToolOutput:
+    numbered = [f"{number:6}\t{line}" for number, line in enumerate(page, start=wanted.offset + 1)]
     kept = fitting(numbered, limit=budget)
     end = wanted.offset + kept
-    notes = _encoding_notes(file)
-    metadata: dict[str, Json] = {"path": wanted.path, "lines": kept, "total_lines": total, "encoding": file.encoding}
+    metadata: dict[str, Json] = {"path": wanted.path, "lines": kept, "total_lines": total, "encoding": encoding}
     if end < total:
         notes.append(f"[{total - end} more lines of {total}; continue with offset={end}]")
         metadata["next_offset"] = end
     text = "\n".join(numbered[:kept])
     return ToolOutput(text="\n\n".join([text, "\n".join(notes)] if notes else [text]), metadata=metadata)
+
+
+def _beyond(wanted: _Wanted, total: int) -> ToolError:
+    return ToolError(f"Offset {wanted.offset} exceeds file length ({total} lines)", ToolErrorKind.INVALID_ARGUMENT)
 
 
 def _encoding_notes(file: TextFile) -> list[str]:
@@ -231,6 +287,65 @@ def _text(path: str, content: bytes) -> TextFile:
     try:
         return TextFile.decode(content)
     except EditError as error:
+        media_type = image_type(content)
+        what = f"begins like {media_type}, but is damaged or cut short" if media_type else "is binary"
         raise ToolError(
-            f"{path} is binary: {error}; look at it with a program that knows its format", ToolErrorKind.UNSUPPORTED
+            f"{path} {what}; look at it with a program that knows its format", ToolErrorKind.UNSUPPORTED
         ) from error
+
+
+def _streamed(wanted: _Wanted, workspace: Workspace, budget: int, error: ToolError) -> ToolOutput:
+    """A page of a text file that is too large for memory: UTF-8, lines that end with a line feed."""
+    target = workspace.resolve(wanted.path)
+    root = workspace.root_of(target)
+    try:
+        with opened(str(root), target.parent.relative_to(root).parts) as folder:
+            descriptor = open_regular(target.name, folder)
+    except OSError:  # a folder that was swapped since
+        descriptor = None
+    if descriptor is None:
+        raise error
+    with os.fdopen(descriptor, "rb") as file:
+        size = os.fstat(descriptor).st_size
+        scanned = _scanned(file, wanted.offset) if size <= MAX_STREAMED_BYTES else None
+        if scanned is None:
+            raise error
+        start, total = scanned
+        if wanted.offset >= total:
+            raise _beyond(wanted, total)
+        file.seek(start)
+        page = list(islice(_beginnings(file), wanted.limit))
+    notes = [f"[the file has {size:,} bytes: it is shown as UTF-8, and is too large for edit and patch]"]
+    return _numbered(wanted, page, total, budget, encoding="utf-8", notes=notes)
+
+
+def _scanned(file: BinaryIO, offset: int) -> tuple[int, int] | None:
+    """Where the line after *offset* lines begins, and how many lines there are; None for a binary file."""
+    start = place = lines = 0
+    ending = b"\n"
+    while block := file.read(_BLOCK_BYTES):
+        if b"\0" in block:
+            return None
+        found = block.count(b"\n")
+        if lines < offset <= lines + found:
+            within = 0
+            for _ in range(offset - lines):
+                within = block.index(b"\n", within) + 1
+            start = place + within
+        lines += found
+        place += len(block)
+        ending = block[-1:]
+    return start, lines + (ending != b"\n")
+
+
+def _beginnings(file: BinaryIO) -> Iterator[str]:
+    """The lines of a file as they are shown, however long they are."""
+    while line := file.readline(_PIECE_BYTES):
+        size, rest = len(line), line
+        while not rest.endswith(b"\n") and (rest := file.readline(_PIECE_BYTES)):
+            size += len(rest)
+        text = line.decode("utf-8", "replace")
+        if size > len(line):
+            yield f"{text[:MAX_LINE_CHARS]}… [{size:,} bytes in this line]"
+        else:
+            yield _cut(text.removesuffix("\n").removesuffix("\r"))

@@ -89,13 +89,13 @@ def command(program: str, query: Query, *, by_time: bool = False) -> Command | N
 
     Raises:
         OSError: A folder on the way to the start does not exist, or became a link.
-        ValueError: The wildcard has too many alternatives.
+        ValueError: The wildcard has too many alternatives, or names nothing.
     """
     options = _sorted_names(by_time) if query.kind == "names" else _expression(query)
     place = _one_file(query.only) if query.only is not None else _places(program, query)
     if options is None or place is None:
         return None
-    rules = "".join(f"{line}\n" for line in place.rules).encode()
+    rules = "".join(f"{line}\n" for line in place.rules).encode("latin-1")
     source = ["--ignore-file=/dev/stdin"] if rules else []
     return Command(
         argv=(program, *_COMMON, *place.options, *source, *options, "--", "./"),
@@ -136,8 +136,8 @@ def _expression(query: Query) -> list[str] | None:
     case = "--ignore-case" if query.ignores_case or both.ignores_case else "--case-sensitive"
     context = [f"--context={query.context}", "--no-context-separator"] if query.context else []
     # not --files-with-matches: it ends at a file's first match and would not see that the file is binary
-    counting = [] if query.kind == "content" else ["--count"]
-    return [*_LINES, *counting, *context, case, "-e", both.ripgrep]
+    showing = ["--count"] if query.kind != "content" else ["--column"] if query.columns else []
+    return [*_LINES, *showing, *context, case, "-e", both.ripgrep]
 
 
 @frozen
@@ -166,8 +166,10 @@ def _places(program: str, query: Query) -> _Place:
     if query.wildcard is None:
         return _Place([f"--max-depth={MAX_DEPTH}"], above, True)
     wildcard = Wildcard(query.wildcard)
+    if wildcard.negated:
+        return _Place([f"--max-depth={MAX_DEPTH}"], above, False)
     depth = min(wildcard.depth or MAX_DEPTH, MAX_DEPTH)
-    names = [alternative[-1] for alternative in wildcard.texts if alternative]
+    names = [alternative[-1] for alternative in wildcard.texts]
     types = [] if any(set(name) <= {"*"} for name in names) else [_loose(name) for name in names]
     options = [
         f"--max-depth={depth}",

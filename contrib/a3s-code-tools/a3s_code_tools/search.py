@@ -22,7 +22,7 @@ from a3s_code_tools.folder import opened
 from a3s_code_tools.ripgrep import Command
 from a3s_code_tools.search_query import Query
 
-__all__ = ["Take", "parts_of", "search"]
+__all__ = ["Take", "parts_of", "prefix_of", "search"]
 
 Take = Callable[[bytes], bool]
 """Gets output as it comes and says whether more is wanted; runs in a thread."""
@@ -37,8 +37,14 @@ _START = "import sys; sys.path.extend(sys.argv[1:]); from a3s_code_tools.search_
 
 
 def parts_of(folder: Path, workspace: Workspace) -> tuple[str, ...]:
-    """The parts of a resolved path below the root."""
-    return folder.relative_to(workspace.root).parts
+    """The parts of a resolved path below its root."""
+    return folder.relative_to(workspace.root_of(folder)).parts
+
+
+def prefix_of(query: Query, workspace: Workspace) -> str:
+    """What stands before the paths that a search finds, so that they can be handed back to any tool."""
+    folder = Path(query.root, *query.start)
+    return "" if folder == workspace.root else f"{workspace.relative(folder)}/"
 
 
 async def search(query: Query, use: ToolUse, take: Take, *, command: Command | None, timeout_s: float) -> None:
@@ -66,7 +72,7 @@ async def search(query: Query, use: ToolUse, take: Take, *, command: Command | N
             ToolErrorKind.TIMEOUT,
         ) from error
     except OSError as error:
-        raise ToolError(f"the search could not be started: {error}") from error
+        raise ToolError(f"the search could not be started: {error.strerror}") from error
 
 
 async def _by_ripgrep(command: Command, query: Query, take: Take) -> bool:

@@ -33,9 +33,11 @@ def main() -> None:
         search(Query(**{**request, "start": tuple(request["start"])}), sys.stdout.buffer)
         sys.stdout.buffer.flush()
     except (re.error, OverflowError) as error:
-        sys.exit(_wrong(f"invalid regular expression: {error}"))
-    except (OSError, ValueError, RecursionError) as error:
+        sys.exit(_wrong(f'invalid regular expression: {error}; the syntax is Python\'s, "\\" makes a sign plain text'))
+    except (ValueError, RecursionError) as error:
         sys.exit(_wrong(str(error)))
+    except OSError as error:
+        sys.exit(error.strerror)
 
 
 def _wrong(message: str) -> int:
@@ -69,6 +71,7 @@ class _LineSearch:
     def __init__(self, query: Query, out: BinaryIO):
         self._kind = query.kind
         self._context = query.context
+        self._columns = query.columns
         self._out = out
         self._may_match, self._matches = _compiled(query)
 
@@ -89,13 +92,16 @@ class _LineSearch:
 
     def _show(self, blocks: "_Blocks", path: bytes) -> None:
         number = 0
-        for number, mark, line in self._shown(blocks):
+        for number, match, line in self._shown(blocks):
+            mark = b":" if match else b"-"
+            if match and self._columns:
+                mark = b":%d:" % (len(_encoded(line[: match.start()])) + 1)
             self._out.write(b"%s%d%s%s\n" % (path, number, mark, _encoded(line)[: MAX_LINE_BYTES + 1]))
         if number and blocks.is_binary:
             self._out.write(path[:-1] + BINARY)
 
-    def _shown(self, blocks: "_Blocks") -> Iterator[tuple[int, bytes, str]]:
-        """Number, mark (":" for a match, "-" for context) and text of the lines to show."""
+    def _shown(self, blocks: "_Blocks") -> Iterator[tuple[int, re.Match[str] | None, str]]:
+        """Number, first match (None for context) and text of the lines to show."""
         number = after = 0
         before: deque[tuple[int, str]] = deque(maxlen=self._context)
         for text in blocks:
@@ -106,13 +112,13 @@ class _LineSearch:
                 continue
             for line in _lines(text):
                 number += 1
-                if self._matches(line):
-                    yield from ((each, b"-", earlier) for each, earlier in before)
+                if match := self._matches(line):
+                    yield from ((each, None, earlier) for each, earlier in before)
                     before.clear()
-                    yield number, b":", line
+                    yield number, match, line
                     after = self._context
                 elif after:
-                    yield number, b"-", line
+                    yield number, None, line
                     after -= 1
                 else:
                     before.append((number, line))
@@ -155,8 +161,8 @@ class _Blocks:
             yield rest.decode("utf-8", "surrogateescape")
 
 
-def _compiled(query: Query) -> tuple[Callable[[str], object], Callable[[str], object]]:
-    """Whether a text may have a line that matches, and whether a line (without its line feed) does."""
+def _compiled(query: Query) -> tuple[Callable[[str], object], Callable[[str], re.Match[str] | None]]:
+    """Whether a text may have a line that matches, and the first match of a line (without its line feed)."""
     common = portable(query.pattern)
     flags = re.IGNORECASE if query.ignores_case or (common and common.ignores_case) else re.NOFLAG
     if common is not None:

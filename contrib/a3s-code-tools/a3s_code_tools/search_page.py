@@ -14,6 +14,8 @@ from a3s_code_tools.search_records import Record
 __all__ = ["FilePage", "LinePage", "NewestPage", "Page", "Place"]
 
 MAX_LINE_CHARS = 2000
+LEAD_CHARS = 200
+"""Characters shown before a match that is far into a long line."""
 
 Place = tuple[int, bytes]
 """A number (line or time) and a path."""
@@ -184,7 +186,7 @@ class LinePage:
         return [*gap, *(self._line(each, "-") for each in before), self._line(match, ":")]
 
     def _line(self, record: Record, mark: str) -> str:
-        return f"{self._shown_path}{mark}{record.number}{mark}{_cut(record.text)}"
+        return f"{self._shown_path}{mark}{record.number}{mark}{_cut(record.text, record.column)}"
 
 
 class FilePage:
@@ -276,10 +278,20 @@ class NewestPage:
         return sorted(self._found)[: self.limit + 1]
 
 
-def _cut(text: bytes) -> str:
-    """A line as it is shown."""
-    if len(text) > MAX_LINE_BYTES:
-        return f"{text[:MAX_LINE_BYTES].decode('utf-8', 'replace')[:MAX_LINE_CHARS]}… [more of a line over 64 KiB]"
-    line = text.decode("utf-8", "replace").removesuffix("\r")
-    more = len(line) - MAX_LINE_CHARS
-    return line if more <= 0 else f"{line[:MAX_LINE_CHARS]}… [{more} more characters]"
+def _cut(text: bytes, column: int) -> str:
+    """A line as it is shown: all of it, or what is around its first match."""
+    is_whole = len(text) <= MAX_LINE_BYTES
+    line = text[:MAX_LINE_BYTES].decode("utf-8", "replace")
+    if is_whole:
+        line = line.removesuffix("\r")
+        if len(line) <= MAX_LINE_CHARS:
+            return line
+    place = len(text[:column].decode("utf-8", "replace")) if column < MAX_LINE_BYTES else 0
+    start = 0 if place < MAX_LINE_CHARS - LEAD_CHARS else place - LEAD_CHARS
+    before = f"[{start} characters] …" if start else ""
+    more = len(line) - start - MAX_LINE_CHARS
+    shown_part = before + line[start : start + MAX_LINE_CHARS]
+    if is_whole:
+        return shown_part if more <= 0 else f"{shown_part}… [{more} more characters]"
+    where = "" if column < MAX_LINE_BYTES else f"; the match is {column} bytes into it"
+    return f"{shown_part}… [more of a line over 64 KiB{where}]"

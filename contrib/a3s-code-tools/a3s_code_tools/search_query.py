@@ -30,6 +30,8 @@ class Query:
         pattern: Regular expression for lines.
         ignores_case: Whether letters match whatever their case.
         context: Lines to show before and after a match.
+        columns: Whether the place of the first match in its line is wanted; not where a match may be empty, because
+            ripgrep leaves it out then.
     """
 
     kind: Kind
@@ -40,3 +42,4 @@ class Query:
     pattern: str = ""
     ignores_case: bool = False
     context: int = 0
+    columns: bool = False

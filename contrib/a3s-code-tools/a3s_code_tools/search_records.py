@@ -9,6 +9,7 @@ from a3s_code_tools.search_query import Kind
 __all__ = ["BINARY", "Record", "Records"]
 
 _LINE = re.compile(rb"(\d+)([:-])")
+_COLUMN = re.compile(rb"(\d+):")
 BINARY = b': WARNING: stopped searching binary file after match (found "\\0" byte around offset 0)\n'
 """What follows a path whose lines were shown before it was seen that the file is binary."""
 
@@ -23,6 +24,7 @@ class Record(NamedTuple):
         number: Of the line; with kind "count", how many lines match.
         is_match: Whether the line matches; else it is context.
         text: The line, without its line feed.
+        column: Bytes of the line before its first match.
         is_binary: The file proved to be binary; what was found in it counts for nothing.
     """
 
@@ -30,6 +32,7 @@ class Record(NamedTuple):
     number: int = 0
     is_match: bool = True
     text: bytes = b""
+    column: int = 0
     is_binary: bool = False
 
 
@@ -40,9 +43,11 @@ class Records:
 
     Args:
         kind: What was asked for.
+        columns: Whether matches come with their place in the line.
     """
 
-    def __init__(self, kind: Kind):
+    def __init__(self, kind: Kind, *, columns: bool = False):
+        self._columns = columns
         self._only_paths = kind == "names"
         self._rest = b""
         self._path: bytes | None = None
@@ -68,7 +73,10 @@ class Records:
         """A line, perhaps the warning, and the path of the next line."""
         line, _, following = piece.partition(b"\n")
         if head := _LINE.match(line):
-            yield Record(path, int(head[1]), head[2] == b":", line[head.end() :])
+            is_match = head[2] == b":"
+            column = _COLUMN.match(line, head.end()) if self._columns and is_match else None
+            text = line[(column or head).end() :]
+            yield Record(path, int(head[1]), is_match, text, int(column[1]) - 1 if column else 0)
         else:
             yield Record(path, int(line))
         if following.startswith(b"./" + path + b": WARNING"):

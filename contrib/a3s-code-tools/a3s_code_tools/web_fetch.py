@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from http import HTTPStatus
 
 from attrs import field, frozen
@@ -27,11 +28,11 @@ from a3s_code.plugin import (
     UrlTarget,
     in_thread,
 )
-from a3s_code_tools.addresses import page_key, shown_url
+from a3s_code_tools.addresses import page_key, plain_url, shown_url
 from a3s_code_tools.charset import decoded
 from a3s_code_tools.output import MAX_OUTPUT_BYTES
-from a3s_code_tools.page import PageKind, kind_of, markdown_of, media_type_of, plain_text_of, refresh_of
-from a3s_code_tools.pdf import pdf_text
+from a3s_code_tools.page import PageKind, kind_of, media_type_of, refresh_of
+from a3s_code_tools.reader import html_text, pdf_text
 
 __all__ = ["WebFetchTool"]
 
@@ -48,7 +49,7 @@ _ACCEPT = "text/html,application/xhtml+xml,text/markdown,text/plain;q=0.9,applic
 
 
 def _targets(args: JsonObject) -> Sequence[Target]:
-    return (UrlTarget(str(args["url"])),)
+    return (UrlTarget(plain_url(str(args["url"]))),)
 
 
 class WebFetchTool:
@@ -141,7 +142,7 @@ class WebFetchTool:
             case PageKind.PDF:
                 text = await pdf_text(fetched.body, timeout_s=timeout_s)
             case PageKind.HTML | PageKind.TEXT:
-                text = await in_thread(fetched.as_text, str(args.get("format", "markdown")))
+                text = await fetched.as_text(str(args.get("format", "markdown")), timeout_s)
         offset, limit = int(_number(args.get("offset"), 0)), int(_number(args.get("max_chars"), DEFAULT_CHARS))
         return _part(fetched, url, text, offset, min(limit, MAX_CHARS))
 
@@ -150,7 +151,7 @@ class WebFetchTool:
         for _ in range(MAX_REFRESHES + 1):
             fetched = await self._get(url, timeout_s)
             target = await in_thread(fetched.refreshed_to) if fetched.kind is PageKind.HTML else None
-            if target is None or page_key(target) == page_key(fetched.url):
+            if target is None or plain_url(target) == plain_url(fetched.url):
                 return fetched
             url = target
         raise ToolError(
@@ -167,7 +168,7 @@ class WebFetchTool:
                 url=response.url, status=response.status, media_type=media_type, charset=charset, body=body
             )
             if not 200 <= response.status < 300:
-                raise await in_thread(_status_error, fetched, response.headers.get("retry-after"))
+                raise await _status_error(fetched, response.headers.get("retry-after"), timeout_s)
             return fetched
 
 
@@ -184,16 +185,16 @@ class _Fetched:
 
     @kind.default
     def _kind(self) -> PageKind:
-        return kind_of(self.media_type, self.body)
+        return kind_of(self.media_type, self.body, self.charset)
 
     def refreshed_to(self) -> str | None:
         return refresh_of(decoded(self.body, self.charset), self.url)
 
-    def as_text(self, format: str) -> str:
-        text = decoded(self.body, self.charset)
+    async def as_text(self, format: str, timeout_s: float) -> str:
+        text = await in_thread(decoded, self.body, self.charset)
         if self.kind is not PageKind.HTML or format == "html":
             return text
-        return plain_text_of(text, self.url) if format == "text" else markdown_of(text, self.url)
+        return await html_text(text, self.url, is_plain=format == "text", timeout_s=timeout_s)
 
 
 async def _body(response: HttpResponse, url: str) -> bytes:
@@ -213,14 +214,15 @@ async def _body(response: HttpResponse, url: str) -> bytes:
     return bytes(body)
 
 
-def _status_error(fetched: _Fetched, retry_after: str | None) -> ToolError:
+async def _status_error(fetched: _Fetched, retry_after: str | None, timeout_s: float) -> ToolError:
     phrase = HTTPStatus(fetched.status).phrase if fetched.status in set(HTTPStatus) else ""
     text = f"HTTP {fetched.status} {phrase}".strip() + f" from {shown_url(fetched.url)}"
-    if retry_after and retry_after.isdecimal():
+    if retry_after and retry_after.isdecimal() and len(retry_after) < 10:
         text += f" (to be tried again after {retry_after} s)"
     if fetched.kind in (PageKind.HTML, PageKind.TEXT):
-        excerpt = " ".join(fetched.as_text("text").split())
-        text += f": {excerpt[:EXCERPT_CHARS]}" if excerpt else ""
+        with suppress(ToolError):  # the status says more than that its page cannot be read
+            excerpt = " ".join((await fetched.as_text("text", timeout_s)).split())
+            text += f": {excerpt[:EXCERPT_CHARS]}" if excerpt else ""
     return ToolError(text, _KINDS.get(fetched.status, ToolErrorKind.FAILED))
 
 

@@ -33,6 +33,8 @@ DEFAULT_LIMIT = 10
 MAX_LIMIT = 50
 MAX_TIMEOUT_S = 60
 MAX_SNIPPET_CHARS = 1000
+MAX_URL_CHARS = 8192
+"""Pages with a longer address are left out: one of them must not fill the whole output."""
 
 
 def _targets(args: JsonObject) -> Sequence[Target]:
@@ -111,7 +113,7 @@ class WebSearchTool:
         )
 
     async def run(self, args: JsonObject, use: ToolUse) -> ToolOutput:
-        query = str(args["query"]).strip()
+        query = str(args["query"]).encode("utf-8", "replace").decode().strip()
         if not query:
             raise ToolError("The query is empty; say what to search for.", ToolErrorKind.INVALID_ARGUMENT)
         limit = int(_number(args.get("limit"), DEFAULT_LIMIT))
@@ -166,7 +168,9 @@ class WebSearchTool:
             error = EngineError(f"no answer within {limit_s:g} s")
         except EngineError as raised:
             error = raised
-        except (ModelError, ToolError, ConfigError) as raised:
+        except (ConfigError, ToolError) as raised:  # not the engine's fault
+            error = EngineError(str(raised), counts=False)
+        except ModelError as raised:
             error = EngineError(str(raised))
         else:
             self._health.worked(name)
@@ -197,14 +201,15 @@ def _plain(name: str) -> str:
 
 
 def _all_failed(errors: Mapping[str, EngineError]) -> ToolError:
-    reasons = "; ".join(f"{name}: {error}" for name, error in sorted(errors.items()))
+    reasons = "; ".join(f"{name}: {_cut(str(error))}" for name, error in sorted(errors.items()))
     if any(error.counts for error in errors.values()):
         return ToolError(f"All search engines failed: {reasons}. Try again later, or other engines.")
     return ToolError(f"No search engine can be used: {reasons}", ToolErrorKind.UNSUPPORTED)
 
 
 def _told(query: str, outcome: _Outcome, limit: int, duration_ms: int, *, as_json: bool) -> ToolOutput:
-    results = merged(outcome.found, outcome.weights)[:limit]
+    pages = merged(outcome.found, outcome.weights)
+    results = [page for page in pages if len(page.url) <= MAX_URL_CHARS][:limit]
     blocks = [_json_block(one) if as_json else _text_block(number, one) for number, one in enumerate(results, start=1)]
     kept = fitting(blocks)
     write = _as_json if as_json else _as_text
@@ -218,7 +223,7 @@ def _as_text(query: str, blocks: Sequence[str], outcome: _Outcome, duration_ms: 
     else:
         parts = [f'No results for "{query}" ({", ".join(sorted(outcome.found))}; {duration_ms}ms)']
     if outcome.errors:
-        lines = [f"- {name}: {outcome.errors[name]}" for name in sorted(outcome.errors)]
+        lines = [f"- {name}: {_cut(str(outcome.errors[name]))}" for name in sorted(outcome.errors)]
         parts.append("\n".join(["Engine errors:", *lines]))
     return "\n\n".join(parts)
 
@@ -232,7 +237,7 @@ def _as_json(query: str, blocks: Sequence[str], outcome: _Outcome, duration_ms: 
     head = {
         "query": query,
         "duration_ms": duration_ms,
-        "engine_errors": {name: str(outcome.errors[name]) for name in sorted(outcome.errors)},
+        "engine_errors": {name: _cut(str(outcome.errors[name])) for name in sorted(outcome.errors)},
     }
     start = json.dumps(head, ensure_ascii=False).removesuffix("}")
     return f'{start}, "results": [\n' + ",\n".join(blocks) + "\n]}"

@@ -18,29 +18,33 @@ class Wildcard:
     """A compiled pattern; its time is proportional to pattern times path.
 
     Args:
-        pattern: With "/" as separator.
+        pattern: With "/" as separator; at its end, all below that folder. "!" first: all but what the rest matches.
 
     Attributes:
         texts: The parts of each alternative.
+        negated: Whether it begins with "!".
 
     Raises:
-        ValueError: It has too many alternatives.
+        ValueError: It has too many alternatives, or names nothing.
     """
 
     def __init__(self, pattern: str):
-        self.texts = tuple(_segments(each) for each in _alternatives(pattern))
+        self.negated = pattern.startswith("!")
+        self.texts = tuple(parts for each in _alternatives(pattern.removeprefix("!")) if (parts := _segments(each)))
+        if not self.texts:
+            raise ValueError(f'the pattern "{pattern}" names no file; "**" is all of them')
         self._alternatives = [_compiled(each) for each in self.texts]
 
     @property
     def depth(self) -> int | None:
         """Most parts of a path that can match; None when any number can."""
-        if any(None in segments for segments in self._alternatives):
+        if self.negated or any(None in segments for segments in self._alternatives):
             return None
         return max(len(segments) for segments in self._alternatives)
 
     def matches(self, parts: tuple[str, ...]) -> bool:
         """Whether a path with these parts matches as a whole."""
-        return any(matches_segments(segments, parts) for segments in self._alternatives)
+        return self.negated != any(matches_segments(segments, parts) for segments in self._alternatives)
 
     def matches_bytes(self, path: bytes) -> bool:
         """The same for a path as the system writes it."""
@@ -71,7 +75,8 @@ def _alternatives(pattern: str) -> list[str]:
 
 
 def _segments(pattern: str) -> tuple[str, ...]:
-    return tuple(part for part in pattern.split("/") if part not in ("", "."))
+    parts = tuple(part for part in pattern.split("/") if part not in ("", "."))
+    return (*parts, "**") if parts and pattern.endswith("/") else parts
 
 
 def _compiled(segments: tuple[str, ...]) -> Segments:

@@ -31,6 +31,13 @@ def test_entries_are_listed_by_name_with_kind_and_size(folder: Path, use: Any):
     ]
 
 
+def test_a_second_folder_that_may_be_read_is_listed(use: Any, tmp_path: Path):
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs" / "log.txt").touch()
+    use.workspace.also_read(tmp_path / "outputs")
+    assert ls(use, path=str(tmp_path / "outputs")).text.startswith("file             0  log.txt\n")
+
+
 def test_an_empty_folder_says_so(use: Any):
     assert ls(use).text == ". is empty"
 

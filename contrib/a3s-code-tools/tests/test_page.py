@@ -1,7 +1,9 @@
 """Bodies of strangers: whatever they are, they become text or an answer that says what they are."""
 
+import pytest
 from a3s_code_tools.charset import decoded
-from a3s_code_tools.page import PageKind, kind_of, markdown_of, media_type_of, plain_text_of, refresh_of
+from a3s_code_tools.page import PageKind, kind_of, media_type_of, refresh_of
+from a3s_code_tools.reader_child import markdown_of, plain_text_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +36,14 @@ def test_any_markup_becomes_text(markup: str):
 @given(st.text(max_size=30), st.binary(max_size=50))
 def test_any_body_has_a_kind(media_type: str, body: bytes):
     assert isinstance(kind_of(media_type, body), PageKind)
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "UTF-16LE", "utf-16be"])
+def test_utf16_that_only_the_server_names_is_text(charset: str):
+    body = "<p>héllo".encode("utf-16-be" if charset == "utf-16be" else "utf-16-le")
+    assert kind_of("text/html", body, charset) is PageKind.HTML
+    assert kind_of("text/html", body) is PageKind.BINARY
+    assert decoded(body, charset) == "<p>héllo"
 
 
 def test_what_is_nested_too_deeply_is_said_to_be_left_out():

@@ -1,6 +1,7 @@
 """read shows lines with their numbers, and says how to go on."""
 
 import asyncio
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,12 @@ from a3s_code_tools.read import ReadTool
 from a3s_code.plugin import ToolError, ToolErrorKind, ToolOutput
 from a3s_code.workspace import FolderWorkspace
 
-PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGNg+M9QDwADgQF/e5IkGQAAAABJRU5ErkJggg=="
+)
+GIF = b"GIF89a\1\0\1\0\0\0\0;"
+JPEG = b"\xff\xd8\xff\xdb\0\x03\0\xff\xd9"
+WEBP = b"RIFF\x10\0\0\0WEBPVP8L\4\0\0\0\x2f\0\0\0"
 
 
 def read(use: Any, **args: object) -> ToolOutput:
@@ -75,10 +81,28 @@ def test_the_output_stays_within_100_kib_and_can_be_continued(folder: Path, use:
     assert read(use, offset=kept).text.startswith(f"{kept + 1:6}\t")
 
 
-def test_an_image_is_attached_whatever_its_name(folder: Path, use: Any):
-    (folder / "f").write_bytes(PNG)
+@pytest.mark.parametrize(
+    ("content", "media_type"),
+    [(PNG, "image/png"), (GIF, "image/gif"), (JPEG, "image/jpeg"), (WEBP, "image/webp"), (JPEG + b"\0x", "image/jpeg")],
+)
+def test_an_image_is_attached_whatever_its_name(folder: Path, use: Any, content: bytes, media_type: str):
+    (folder / "f").write_bytes(content)
     (image,) = read(use).images
-    assert (image.media_type, image.data) == ("image/png", PNG)
+    assert (image.media_type, image.data) == (media_type, content)
+
+
+@pytest.mark.parametrize("content", [PNG[:8] + b"\0", PNG[:-8], GIF[:-1], JPEG[:-1], WEBP[:-1]])
+def test_a_damaged_image_is_not_attached(folder: Path, use: Any, content: bytes):
+    """A provider refuses the request that holds it, and with it every later one of the session."""
+    (folder / "f").write_bytes(content)
+    error = refusal(use)
+    assert error.kind is ToolErrorKind.UNSUPPORTED
+    assert "damaged or cut short" in str(error)
+
+
+def test_a_text_that_begins_like_an_image_is_text(folder: Path, use: Any):
+    (folder / "f").write_text("GIF89a is a format\n")
+    assert read(use).text == "     1\tGIF89a is a format"
 
 
 def test_an_image_over_the_limit_of_providers_is_too_large(folder: Path, use: Any):
@@ -109,11 +133,20 @@ def test_several_files_come_under_headings_with_what_went_wrong(folder: Path, us
     said = read_all(use, {"file_path": "a", "offset": 1, "limit": 1}, "missing", "pic")
     assert said.text == (
         "--- [1: a] ---\n     2\ttwo\n\n[1 more lines of 3; continue with offset=2]\n\n"
-        "--- [2: missing] ---\nError: missing does not exist\n\n"
-        "--- [3: pic] ---\n[pic is an image: image/png, 28 bytes]"
+        "--- [2: missing] ---\nError: missing does not exist; paths are relative to the workspace; "
+        'glob with "**/" and the name finds it\n\n'
+        "--- [3: pic] ---\n[pic is an image: image/png, 70 bytes]"
     )
     assert said.success
     assert len(said.images) == 1
+
+
+def test_several_files_share_offset_and_limit_unless_they_have_their_own(folder: Path, use: Any):
+    (folder / "a").write_text("1\n2\n3\n")
+    said = read_all(use, "a", {"file_path": "a", "offset": 2}, offset=1, limit=1)
+    assert [facts.get("next_offset") for facts in said.metadata["files"]] == [2, None]
+    assert "     2\t2\n" in said.text
+    assert "     3\t3" in said.text
 
 
 def test_several_files_share_one_budget(folder: Path, use: Any):
@@ -163,10 +196,57 @@ def test_what_is_binary_is_refused(folder: Path, use: Any, content: bytes):
     assert refusal(use).kind is ToolErrorKind.UNSUPPORTED
 
 
-def test_a_file_over_20_mib_is_too_large(folder: Path, use: Any):
+@pytest.mark.parametrize("size", [20 * 1024 * 1024 + 1, 10**12])
+def test_a_binary_file_over_20_mib_is_too_large(folder: Path, use: Any, size: int):
     with (folder / "f").open("wb") as file:
-        file.truncate(20 * 1024 * 1024 + 1)
+        file.truncate(size)
     assert refusal(use).kind is ToolErrorKind.TOO_LARGE
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a text of 400,001 lines in 26 MB."""
+    root = tmp_path_factory.mktemp("large")
+    with (root / "f").open("wb") as file:
+        file.writelines(b"%d %s\r\n" % (number, b"x" * 55) for number in range(1, 400_001))
+        file.write(b"y" * 300_000)
+    return root
+
+
+def test_a_text_over_20_mib_is_read_in_pages(large: Path, use_in: Any):
+    said = read(use_in(large), offset=350_000, limit=2)
+    assert said.text.splitlines()[:2] == [f"350001\t350001 {'x' * 55}", f"350002\t350002 {'x' * 55}"]
+    assert said.text.endswith("edit and patch]\n[49999 more lines of 400001; continue with offset=350002]")
+
+
+def test_the_last_line_of_a_large_text_is_cut(large: Path, use_in: Any):
+    said = read(use_in(large), offset=400_000)
+    assert said.text.startswith(f"400001\t{'y' * 2000}… [300,000 bytes in this line]\n")
+    assert "next_offset" not in said.metadata
+
+
+@pytest.mark.parametrize("offset", [0, 1, 16_000, 200_000, 399_999])
+def test_every_line_of_a_large_text_can_be_reached(large: Path, use_in: Any, offset: int):
+    assert read(use_in(large), offset=offset, limit=1).text.startswith(f"{offset + 1:6}\t{offset + 1} x")
+
+
+def test_an_offset_beyond_the_end_of_a_large_text_is_refused(large: Path, use_in: Any):
+    assert str(refusal(use_in(large), offset=400_001)) == "Offset 400001 exceeds file length (400001 lines)"
+
+
+def test_a_folder_is_refused_with_what_lists_it(folder: Path, use: Any):
+    (folder / "f").mkdir()
+    assert str(refusal(use)) == "f is a folder; list it with ls"
+
+
+def test_a_file_of_another_folder_that_may_be_read_is_read(folder: Path, use: Any, tmp_path: Path):
+    """Long output of commands is kept in the session's folder."""
+    (tmp_path / "outputs").mkdir()
+    with (tmp_path / "outputs" / "f").open("wb") as file:
+        file.write(b"line\n" * 5_000_000)
+    use.workspace.also_read(tmp_path / "outputs")
+    said = read(use, file_path=str(tmp_path / "outputs" / "f"), offset=4_000_000, limit=1)
+    assert said.text.startswith("4000001\tline\n")
 
 
 def test_a_missing_file_is_not_found(use: Any):

@@ -97,6 +97,62 @@ def test_grep_says_when_there_is_nothing(tree: Path, use: Any):
     assert grep(use, "nowhere").text == "No matches found for pattern: nowhere"
 
 
+@pytest.mark.parametrize(
+    ("args", "note"),
+    [
+        pytest.param({"glob": "*.rs"}, '(only files like "**/*.rs" were searched)', id="glob"),
+        pytest.param(
+            {"pattern": r"needle\nlast"}, r"(lines are searched one by one, so that \n matches nothing)", id="lines"
+        ),
+        pytest.param({"path": "bin"}, "(the file is binary, and these are not searched)", id="binary"),
+    ],
+)
+def test_grep_says_why_there_may_be_nothing(tree: Path, use: Any, args: dict[str, object], note: str):
+    (tree / "bin").write_bytes(b"needle\0")
+    assert grep(use, **{"pattern": "needle", **args}).text.endswith(note)
+
+
+def test_a_long_pattern_that_finds_nothing_is_not_shown_whole(use: Any):
+    assert len(grep(use, "x" * 100_000).text) < 1000
+    assert len(glob(use, "x" * 100_000).text) < 1000
+
+
+def test_an_absolute_pattern_in_the_folder_is_taken(tree: Path, use: Any):
+    assert glob(use, f"{tree}/sub/*.py").text == "sub/b.py\n\n1 file(s) found"
+    assert grep(use, "needle", glob=f"{tree}/sub/*.py").metadata["matches"] == 1
+
+
+def test_a_pattern_that_names_nothing_is_explained(tree: Path, use: Any):
+    error = refusal(GlobTool(), use, pattern="./")
+    assert error.kind is ToolErrorKind.INVALID_ARGUMENT
+    assert '"**" is all of them' in str(error)
+
+
+def test_glob_in_a_file_names_the_tools_for_it(tree: Path, use: Any):
+    error = refusal(GlobTool(), use, pattern="*", path="a.py")
+    assert error.kind is ToolErrorKind.INVALID_ARGUMENT
+    assert str(error) == "a.py is a file; use read or grep"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unreadable for root")
+def test_a_file_that_cannot_be_read_is_not_taken_for_one_without_matches(folder: Path, use: Any):
+    (folder / "f").touch(mode=0)
+    assert str(refusal(GrepTool(), use, pattern="x", path="f")) == "f: Permission denied"
+
+
+@pytest.mark.parametrize("program", ["", "rg"])
+def test_a_second_folder_that_may_be_read_is_searched(folder: Path, use: Any, tmp_path: Path, program: str):
+    """Long output of commands is kept in the session's folder; its paths are shown so that read takes them."""
+    outputs = tmp_path / "outputs"
+    outputs.mkdir()
+    (outputs / "log.txt").write_text("needle\n")
+    use.workspace.also_read(outputs)
+    path = str(outputs / "log.txt")
+    assert run(GrepTool(program=program), use, pattern="needle", path=path).text.startswith(f"{path}:1:needle\n")
+    assert run(GrepTool(program=program), use, pattern="needle", path=str(outputs)).text.startswith(f"{path}:1:needle")
+    assert run(GlobTool(program=program), use, pattern="*", path=str(outputs)).text.startswith(f"{path}\n")
+
+
 def test_grep_ignores_case_when_asked(tree: Path, use: Any):
     assert grep(use, "NEEDLE", path="a.py").metadata["matches"] == 0
     assert grep(use, "NEEDLE", path="a.py", **{"-i": True}).metadata["matches"] == 1

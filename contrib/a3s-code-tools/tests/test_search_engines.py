@@ -132,7 +132,7 @@ def assert_same_lines(root: Path, **args: object) -> str:
 
 
 def records(query: Query, chunk: bytes) -> list[Record]:
-    reader = Records(query.kind)
+    reader = Records(query.kind, columns=query.columns)
     found = [*reader.feed(chunk), *reader.end()]
     binary = {each.path for each in found if each.is_binary}
     return [each._replace(text=each.text[: MAX_LINE_BYTES + 1]) for each in found if each.path not in binary]
@@ -178,6 +178,10 @@ def test_records_with_context_are_the_same(tree: Path, pattern: str):
         pytest.param({"glob": "a/*.py"}, id="paths"),
         pytest.param({"glob": "logs/**/*.{log,txt}"}, id="alternatives"),
         pytest.param({"glob": "[ab]*"}, id="sets"),
+        pytest.param({"glob": "!*.py"}, id="all but some names"),
+        pytest.param({"glob": "!logs/**", "path": "."}, id="all but some paths"),
+        pytest.param({"glob": "logs/"}, id="all in a folder"),
+        pytest.param({"glob": "*.py", "path": "logs/x.log"}, id="a file that is named"),
         pytest.param({"glob": "caf?.txt"}, id="one character"),
         pytest.param({"glob": "**"}, id="all"),
         pytest.param({"glob": "{a,logs}/**"}, id="folders"),
@@ -193,6 +197,11 @@ def test_records_with_context_are_the_same(tree: Path, pattern: str):
 )
 def test_places_and_context_are_the_same(tree: Path, args: dict[str, object]):
     assert "needle" in assert_same_lines(tree, pattern="needle", **args)
+
+
+@needs_ripgrep
+def test_a_folder_that_is_named_alone_counts_at_any_depth(tree: Path):
+    assert assert_same_lines(tree, pattern="needle", glob=".hidden/").startswith("a/.hidden/h.txt:1:needle in hiding\n")
 
 
 @needs_ripgrep
@@ -229,6 +238,8 @@ def test_pages_are_the_same_and_make_up_the_whole(tree: Path, mode: str, context
         {"pattern": "**/*", "path": "build"},
         {"pattern": "**/*", "limit": 5},
         {"pattern": "**/.hidden/**"},
+        {"pattern": "logs/"},
+        {"pattern": "{,a}*"},
     ],
     ids=str,
 )
@@ -272,6 +283,61 @@ def test_a_line_of_100_mb_shows_its_beginning(folder: Path, program: str):
 
 
 @pytest.mark.parametrize("program", ["", pytest.param("rg", marks=needs_ripgrep)])
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        pytest.param(
+            "é" * 1700 + "needle" + "z" * 500, "é" * 1700 + "needle" + "z" * 294 + "… [206 more characters]", id="near"
+        ),
+        pytest.param("é" * 1900 + "needle", "é" * 1900 + "needle", id="not long"),
+        pytest.param(
+            "é" * 1990 + "needle" + "z" * 9, "[1790 characters] …" + "é" * 200 + "needle" + "z" * 9, id="cut through"
+        ),
+        pytest.param("é" * 3000 + "needle", "[2800 characters] …" + "é" * 200 + "needle", id="at the end"),
+        pytest.param(
+            "é" * 3000 + "needle" + "z" * 2000,
+            "[2800 characters] …" + "é" * 200 + "needle" + "z" * 1794 + "… [206 more characters]",
+            id="in the middle",
+        ),
+        pytest.param(
+            "é" * 40_000 + "needle",
+            "é" * 2000 + "… [more of a line over 64 KiB; the match is 80000 bytes into it]",
+            id="out of reach",
+        ),
+    ],
+)
+def test_of_a_long_line_the_part_with_the_match_is_shown(folder: Path, program: str, line: str, expected: str):
+    (folder / "f").write_text(line)
+    assert grep(folder, program, pattern="needle").text == f"f:1:{expected}\n\n1 match(es) in 1 file(s)"
+
+
+@pytest.mark.parametrize("program", ["", pytest.param("rg", marks=needs_ripgrep)])
+def test_lines_that_look_like_places_are_shown_as_they_are(folder: Path, program: str):
+    (folder / "f").write_text("12:34:needle")
+    for pattern in ("needle", "$", "x*", "(?=n)needle"):
+        assert grep(folder, program, pattern=pattern).text.startswith("f:1:12:34:needle\n")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("$", True),
+        ("a*", True),
+        ("a|", True),
+        ("(a?)(b{0,3})", True),
+        (r"\b", True),
+        ("b?$", True),
+        ("a?b", False),
+        ("(a|b)+", False),
+    ],
+)
+def test_an_expression_says_whether_it_can_be_empty(pattern: str, expected: bool):
+    common = portable(pattern)
+    assert common is not None
+    assert common.can_be_empty is expected
+
+
+@pytest.mark.parametrize("program", ["", pytest.param("rg", marks=needs_ripgrep)])
 def test_a_cursor_that_was_made_up_is_refused(tree: Path, program: str):
     with pytest.raises(ToolError) as caught:
         grep(tree, program, pattern="needle", cursor="page2")
@@ -296,6 +362,40 @@ def test_the_pattern_and_the_folder_cannot_become_options(folder: Path):
     assert command is not None
     assert command.argv[-4:-2] == ("-e", r"\x{2d}\x{2d}pre\x{3d}x")
     assert command.argv[-2:] == ("--", "./")
+
+
+@pytest.mark.parametrize("start", [(), ("è",)])
+@pytest.mark.parametrize(
+    ("rule", "ignored"),
+    [
+        (r"\!x", {"!x"}),
+        (r"\#x", {"#x"}),
+        ("caf?", set()),
+        ("caf??", {"café"}),
+        ("voilà ", {"voilà"}),
+        ("[!a]x", {"!x", "#x"}),
+        ("/è/caf*", {"café"}),
+    ],
+)
+def test_rules_for_odd_names_mean_what_git_says(folder: Path, start: tuple[str, ...], rule: str, ignored: set[str]):
+    """https://git-scm.com/docs/gitignore: a backslash makes a sign plain; a character is a byte."""
+    names = {"!x", "#x", "café", "voilà"}
+    (folder / "è").mkdir()
+    for name in names:
+        (folder / "è" / name).touch()
+    (folder / ".gitignore").write_text(rule)
+    query = Query(kind="names", root=str(folder), start=start)
+    ours = io.BytesIO()
+    search_child.search(query, ours)
+    found = {path.rpartition("/")[2] for path in ours.getvalue().decode().split("\0")}
+    assert names - found == ignored
+    if program := shutil.which("rg"):
+        command = ripgrep.command(program, query)
+        assert command is not None
+        theirs = subprocess.run(
+            command.argv, cwd=Path(folder, *start), input=command.rules, capture_output=True, check=True
+        ).stdout
+        assert sorted(theirs.split(b"\0")) == sorted(ours.getvalue().split(b"\0"))
 
 
 RULES = st.lists(
@@ -389,9 +489,19 @@ LINES = st.lists(st.text("abé .1_☃\r\x1c\xa0", max_size=8).map(str.encode), m
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(expression=EXPRESSIONS, lines=LINES, last=st.sampled_from([b"ab", b"a\xe9b\n", b"\xffa b"]), case=st.booleans())
 def test_expressions_mean_the_same(folder: Path, expression: str, lines: list[bytes], last: bytes, case: bool):
-    assume(portable(expression))  # else ripgrep is not asked
+    common = portable(expression)
+    assume(common)  # else ripgrep is not asked
+    assert common is not None
     (folder / "f").write_bytes(b"\n".join([*lines, last]))
-    assert_same_records(Query(kind="content", root=str(folder), pattern=expression, ignores_case=case))
+    assert_same_records(
+        Query(
+            kind="content",
+            root=str(folder),
+            pattern=expression,
+            ignores_case=case,
+            columns=not common.can_be_empty,
+        )
+    )
 
 
 @pytest.mark.parametrize(

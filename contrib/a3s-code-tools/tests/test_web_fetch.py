@@ -5,10 +5,13 @@ import gzip
 import importlib.util
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from a3s_code_http.client import Httpx2Client, Sent
 from a3s_code_testing.loopback import LoopbackServer, Reset, Status, Turn
+from a3s_code_tools import reader_child
+from a3s_code_tools.reader import html_text
 from a3s_code_tools.web_fetch import MAX_BODY_BYTES, WebFetchTool
 
 from a3s_code.plugin import Effects, ToolError, ToolErrorKind, ToolOutput, ToolUse, UrlTarget
@@ -166,6 +169,58 @@ def test_binary_is_said_to_be_binary(site: Open, media_type: str):
     assert "is binary" in str(error)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"PK\3\4" + b" a" * 50, id="looks like an archive"),
+        pytest.param(b"<p>text</p>" * 100 + bytes(5000), id="zeros at the end"),
+        pytest.param(b"<blockquote>" * 200 + b"<p>x" * 12_500, id="takes all memory"),
+    ],
+)
+def test_a_page_that_cannot_be_converted_is_an_answer(site: Open, body: bytes):
+    """The last one, of 50 KB, is given memory until there is none: it must not be the memory of this process."""
+    error = site(html(body)).refusal()
+    assert error.kind is ToolErrorKind.UNSUPPORTED
+    assert 'ask for it with format = "html"' in str(error)
+    assert site(html(body)).fetch(format="html").success
+
+
+def test_an_error_page_that_cannot_be_converted_is_an_error_with_its_status(site: Open):
+    error = site(Status(404, headers={"content-type": "text/html"}, body=b"PK\3\4 abc")).refusal()
+    assert error.kind is ToolErrorKind.NOT_FOUND
+    assert str(error).startswith("HTTP 404 Not Found from ")
+
+
+def test_a_page_that_becomes_very_long_is_cut(site: Open):
+    base = f"<base href='https://a.example/{'A' * 10_000}/'>"
+    page = site(html(base + "<a href=b>c</a>" * 1000))
+    assert page.fetch(max_chars=10).metadata["total_chars"] < 8_100_000
+
+
+def test_a_page_that_takes_too_long_is_a_timeout():
+    with pytest.raises(ToolError, match="took too long") as caught:
+        asyncio.run(html_text("<table>" + "<tr><td>x" * 400_000, "https://a.example/", is_plain=False, timeout_s=0.1))
+    assert caught.value.kind is ToolErrorKind.TIMEOUT
+
+
+def test_no_module_of_the_environment_is_run_by_the_reader(site: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("json", "html_to_markdown", "a3s_code_tools"):
+        (tmp_path / f"{name}.py").write_text("import os; os._exit(9)", "utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert site(html("<h1>Here</h1>")).fetch().text == "# Here"
+
+
+def test_of_a_long_error_page_the_beginning_is_enough(site: Open):
+    error = site(Status(404, headers={"content-type": "text/plain"}, body="a" * (MAX_BODY_BYTES + 1))).refusal()
+    assert error.kind is ToolErrorKind.NOT_FOUND
+
+
+def test_an_address_that_is_too_long_is_denied(site: Open):
+    page = site(Status(302, headers={"location": "/" + "a" * 70_000}))
+    assert page.refusal().kind is ToolErrorKind.DENIED
+    assert page.refusal("/" + "a" * 70_000).kind is ToolErrorKind.DENIED
+
+
 def test_an_empty_page_is_said_to_be_empty(site: Open):
     assert site(html("")).fetch().text == "[the page is empty]"
 
@@ -198,6 +253,15 @@ def test_an_error_status_is_an_error_with_an_excerpt(site: Open, status: int, ki
     assert len(str(error)) < 700
 
 
+def test_what_a_server_says_in_headers_is_shown_in_short(site: Open):
+    page = site(
+        Status(503, headers={"retry-after": "9" * 50_000}),
+        Status(200, headers={"content-type": "ignore/" + "all-rules" * 5000}, body=b"\0"),
+    )
+    assert len(str(page.refusal())) < 200
+    assert len(str(page.refusal())) < 300
+
+
 def test_a_status_that_nobody_knows_is_an_error(site: Open):
     assert "HTTP 799 from" in str(site(Status(799)).refusal())
 
@@ -210,6 +274,11 @@ def test_a_redirect_is_followed_and_named(site: Open):
 def test_a_page_that_sends_its_reader_on_is_followed(site: Open):
     page = site(html('<meta http-equiv="refresh" content="0; url=/b?a=1&amp;c=2">'), html("<h1>There</h1>"))
     assert page.fetch().text == f"[redirected to {page.url('/b?a=1&c=2')}]\n\n# There"
+
+
+def test_a_page_that_sends_its_reader_on_to_nearly_the_same_address_is_followed(site: Open):
+    page = site(html('<meta http-equiv="refresh" content="0; url=/a/page/">'), html("<h1>There</h1>"))
+    assert page.fetch("/a/page").text == "# There"
 
 
 @pytest.mark.parametrize(
@@ -311,6 +380,13 @@ def test_the_text_of_a_pdf_is_read(site: Open):
     assert page.fetch().text == "[page 1]\nHello from a page"
 
 
+def test_a_pdf_page_that_is_cut_says_so(monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("pypdf")
+    monkeypatch.setattr(reader_child, "MAX_PDF_CHARS", 5)
+    answer = reader_child._read("pdf", pdf("Hello from a page"))
+    assert answer == {"pages": ["Hello\n[the rest of this page is left out]"], "total": 1}
+
+
 @pytest.mark.parametrize("body", [b"%PDF-1.4\nnonsense", pdf("")])
 def test_a_pdf_without_text_is_said_to_be_one(site: Open, body: bytes):
     pytest.importorskip("pypdf")
@@ -321,7 +397,7 @@ def test_a_pdf_without_text_is_said_to_be_one(site: Open, body: bytes):
 
 def test_without_the_extra_a_pdf_says_what_to_install(site: Open, monkeypatch: pytest.MonkeyPatch):
     find_spec = importlib.util.find_spec
-    monkeypatch.setattr("a3s_code_tools.pdf.find_spec", lambda name: None if name == "pypdf" else find_spec(name))
+    monkeypatch.setattr("a3s_code_tools.reader.find_spec", lambda name: None if name == "pypdf" else find_spec(name))
     error = site(Status(200, headers={"content-type": "application/pdf"}, body=pdf("x"))).refusal()
     assert error.kind is ToolErrorKind.UNSUPPORTED
     assert 'pip install "a3s-code-tools[pdf]"' in str(error)

@@ -26,3 +26,15 @@ def test_a_rule_may_allow_a_site():
     policy = PermissionPolicy().allow("web_fetch(https://docs.python.org/*)")
     assert decision(policy, FETCH, {"url": "https://docs.python.org/3/"}) is Decision.ALLOW
     assert decision(policy, FETCH, {"url": "https://elsewhere.example/"}) is Decision.ASK
+    assert decision(policy, FETCH, {"url": "https://docs.python.org.evil.example/"}) is Decision.ASK
+
+
+@pytest.mark.parametrize("url", ["HTTPS://EVIL.example/", "https://evil.example:443/a", "https://evil.example.?a"])
+def test_another_spelling_of_a_denied_site_is_denied(url: str):
+    policy = PermissionPolicy().allow("web_fetch").deny("web_fetch(https://evil.example/*)")
+    assert decision(policy, FETCH, {"url": url}) is Decision.DENY
+
+
+def test_a_rule_for_a_folder_is_not_left_by_dots():
+    policy = PermissionPolicy().allow("web_fetch(https://example.com/mine/*)")
+    assert decision(policy, FETCH, {"url": "https://example.com/mine/../theirs"}) is Decision.ASK

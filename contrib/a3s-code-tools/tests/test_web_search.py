@@ -216,6 +216,17 @@ def test_long_results_fit_into_one_output(use: ToolUse):
     assert len(json.loads(search.run(limit=50, engines="wikipedia", format="json").text)["results"]) < 50
 
 
+def test_one_page_with_an_endless_address_does_not_hide_the_others(use: ToolUse):
+    endless = Found(title="T", url=f"https://a.example/{'u' * 200_000}", snippet="")
+    assert "https://b.example/" in Search(use, wikipedia=[endless, page("b")]).run(engines="wikipedia").text
+
+
+def test_a_long_reason_is_cut(use: ToolUse):
+    search = Search(use, wikipedia=[page("a")], brave=EngineError("x" * 100_000))
+    assert len(search.run(engines="brave,wikipedia").text) < 2000
+    assert len(str(search.refusal(engines="brave"))) < 2000
+
+
 def test_an_empty_query_is_refused(use: ToolUse):
     assert Search(use).refusal("  ").kind is ToolErrorKind.INVALID_ARGUMENT
 
@@ -330,6 +341,36 @@ def test_a_searxng_whose_engines_are_silent_has_failed(serve):
     assert list(searxng(serve(Status(200, body={"results": [], "unresponsive_engines": []})))) == []
 
 
+def test_hostile_results_are_valid_text_on_their_own_lines(serve):
+    body = r"""{"results": [{"title": "a\nb\ud800", "content": "c\r\n2. d",
+        "url": "https://a.example/\n2. Another\n   https://b.example/\ud800"}]}"""
+    (one,) = searxng(serve(Status(200, body=body)))
+    assert (one.title, one.snippet) == ("a b?", "c 2. d")
+    assert one.url == "https://a.example/%0A2.%20Another%0A%20%20%20https://b.example/%3F"
+
+
+@pytest.mark.parametrize("address", ["http://[", "http://me:secret@localhost:8888"])
+def test_a_bad_address_of_searxng_is_told_without_its_password(use: ToolUse, address: str):
+    tool = WebSearchTool(Httpx2Client(), config(f'searxng_url = "{address}"'))
+    with pytest.raises(ToolError, match="address of a server") as caught:
+        asyncio.run(tool.run({"query": "tea"}, use))
+    assert caught.value.kind is ToolErrorKind.UNSUPPORTED
+    assert "secret" not in str(caught.value)
+
+
+def test_a_broken_character_in_the_query_is_replaced(use: ToolUse):
+    search = Search(use, wikipedia=[])
+    search.run("tea\ud800", engines="wikipedia")
+    assert search.engines["wikipedia"].asked[0][0] == "tea?"
+
+
+def test_a_query_that_cannot_be_sent_is_not_the_failure_of_an_engine(use: ToolUse):
+    tool = WebSearchTool(Httpx2Client(), config("health { max_failures = 1 }"))
+    for _ in range(2):
+        with pytest.raises(ToolError, match=r"No search engine can be used: wikipedia: .*longer than"):
+            asyncio.run(tool.run({"query": "x" * 20_000, "engines": "wikipedia"}, use))
+
+
 def test_a_searxng_without_json_says_how_to_turn_it_on(serve):
     with pytest.raises(EngineError, match=r"HTTP 403; enable JSON in its settings\.yml"):
         searxng(serve(Status(403)))
@@ -396,12 +437,21 @@ def test_an_engine_of_ddgs_is_searched(monkeypatch: pytest.MonkeyPatch):
     [
         (None, "brave", "it refused the request"),
         (ValueError("changed"), "brave", "ValueError: changed"),
+        ([object()], "brave", "AttributeError: .* has no attribute"),
         ([], "bing", "turned it off"),
     ],
 )
 def test_an_engine_of_ddgs_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, answer: object, name: str, text: str):
     with pytest.raises(EngineError, match=text):
         ddgs(monkeypatch, answer, name)
+
+
+def test_a_ddgs_that_cannot_be_loaded_is_told():
+    def load() -> Mapping[str, Any]:  # Any: classes of ddgs
+        raise ImportError("cannot import name 'ENGINES'")
+
+    with pytest.raises(EngineError, match="ImportError: cannot import name 'ENGINES'"):
+        asyncio.run(DdgsEngine("brave", load).search("tea", 1, timeout_s=1))
 
 
 def test_an_engine_that_is_not_installed_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
