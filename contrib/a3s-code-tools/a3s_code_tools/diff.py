@@ -12,13 +12,15 @@ MAX_COMPARED_LINES = 1_000
 
 
 def unified_diff(path: str, before: bytes, after: bytes) -> str:
-    """The change of *path* as a unified diff, cut when it is long; "" when nothing changed.
+    """The change of *path* as a unified diff, cut when it is long; "" when nothing changed, a line for binary content.
 
     Args:
         path: As it is shown in the two header lines.
         before: Old content; b"" for a new file.
         after: New content.
     """
+    if before != after and (b"\0" in before or b"\0" in after):
+        return f"Binary file {path} changed\n"
     old, new = _lines(before), _lines(after)
     start = 0
     while start < min(len(old), len(new)) and old[start] == new[start]:

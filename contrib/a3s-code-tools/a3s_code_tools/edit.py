@@ -1,6 +1,5 @@
 """The edit tool: a text replaced by another, every other byte left as it was."""
 
-import asyncio
 from collections.abc import Sequence
 
 from a3s_code.plugin import (
@@ -8,11 +7,15 @@ from a3s_code.plugin import (
     JsonObject,
     PathTarget,
     Target,
+    ToolError,
+    ToolErrorKind,
     ToolOutput,
     ToolSpec,
     ToolUse,
     Workspace,
+    in_thread,
 )
+from a3s_code_tools.dialects import EDIT, edit_for
 from a3s_code_tools.diff import unified_diff
 from a3s_code_tools.edits import TIERS, TextFile, replace
 from a3s_code_tools.output import MAX_FILE_BYTES
@@ -35,6 +38,9 @@ _ADDITIONS = dict(
 """What the result says about each tier."""
 
 
+_SHALLOW = ". The file has more indentation there than old_string; check that of the new lines."
+
+
 def _targets(args: JsonObject) -> Sequence[Target]:
     return (PathTarget(str(args["file_path"]), write=True),)
 
@@ -44,11 +50,8 @@ class EditTool:
 
     spec = ToolSpec(
         name="edit",
-        description=(
-            "Replace text in a file of the workspace. Copy old_string exactly, with its indentation and without the "
-            "line numbers that read shows; it must occur once unless replace_all is true. Line ends, encoding and "
-            "everything outside old_string stay as they are."
-        ),
+        description=EDIT,
+        describe=edit_for,
         schema={
             "type": "object",
             "properties": {
@@ -83,13 +86,13 @@ class EditTool:
     )
 
     async def run(self, args: JsonObject, use: ToolUse) -> ToolOutput:
-        return await asyncio.to_thread(_edit, args, use.workspace)
+        return await in_thread(_edit, args, use.workspace)
 
 
 def _edit(args: JsonObject, workspace: Workspace) -> ToolOutput:
     path, expected, is_dry = str(args["file_path"]), args.get("expected_replacements"), args.get("dry_run") is True
     with locked(workspace.resolve(path, write=True)), told():
-        before = workspace.read_bytes(path, max_bytes=MAX_FILE_BYTES)
+        before = _content(path, workspace)
         require_seen(workspace, path, before)
         file = TextFile.decode(before)
         edit = replace(
@@ -105,8 +108,9 @@ def _edit(args: JsonObject, workspace: Workspace) -> ToolOutput:
             workspace.write_bytes(path, edit.after)
             show(workspace, path, edit.after)
     diff = unified_diff(shown, file.raw.encode(), edit.file.raw.encode())
+    addition = _SHALLOW if edit.is_shallow else _ADDITIONS[edit.tier]
     return ToolOutput(
-        text=diff if is_dry else f"Replaced {edit.count} occurrence(s) in {shown}{_ADDITIONS[edit.tier]}",
+        text=diff if is_dry else f"Replaced {edit.count} occurrence(s) in {shown}{addition}",
         metadata={
             "path": shown,
             "replacements": edit.count,
@@ -116,3 +120,12 @@ def _edit(args: JsonObject, workspace: Workspace) -> ToolOutput:
             "diff": diff,
         },
     )
+
+
+def _content(path: str, workspace: Workspace) -> bytes:
+    try:
+        return workspace.read_bytes(path, max_bytes=MAX_FILE_BYTES)
+    except ToolError as error:
+        if error.kind is ToolErrorKind.NOT_FOUND:
+            raise ToolError(f"{error}. Find it with glob, or create it with write.", error.kind) from error
+        raise

@@ -1,10 +1,7 @@
 """The patch tool: a diff over any number of files, applied as a whole or not at all."""
 
-import asyncio
-import os
-import stat
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from a3s_code.plugin import (
@@ -20,17 +17,18 @@ from a3s_code.plugin import (
     ToolSpec,
     ToolUse,
     Workspace,
+    in_thread,
 )
+from a3s_code_tools.dialects import PATCH, patch_for
 from a3s_code_tools.diff import MAX_DIFF_CHARS, unified_diff
 from a3s_code_tools.edits import EditError
 from a3s_code_tools.edits.patch import Change, Patch, apply, parse
-from a3s_code_tools.folder import opened
 from a3s_code_tools.output import MAX_FILE_BYTES
 from a3s_code_tools.versions import locked, readable, require_seen, show, told
 
 __all__ = ["PatchTool"]
 
-_RUN_BITS = 0o111
+_MODE_BITS, _WRITE_BITS, _RUN_BITS = 0o777, 0o222, 0o111
 
 
 def _parsed(args: JsonObject) -> Patch:
@@ -51,17 +49,13 @@ class PatchTool:
 
     spec = ToolSpec(
         name="patch",
-        description=(
-            "Apply a diff to one or more files of the workspace: a unified diff (git's too), or the *** Begin Patch "
-            "envelope with *** Add File:, *** Update File:, *** Move to:, *** Delete File: and @@ anchors. Copy the "
-            "lines that stay exactly; counts may be wrong and @@ may stand without numbers if the lines stand only "
-            "once. All of it is applied or nothing."
-        ),
+        description=PATCH,
+        describe=patch_for,
         schema={
             "type": "object",
             "properties": {
-                "diff": {"type": "string", "minLength": 1, "description": "The diff or envelope."},
-                "file_path": {"type": "string", "description": "The file, when the diff has no --- and +++ lines."},
+                "diff": {"type": "string", "minLength": 1, "description": "The diff, envelope or blocks."},
+                "file_path": {"type": "string", "description": "The file, when the diff names none."},
                 "dry_run": {
                     "type": "boolean",
                     "default": False,
@@ -83,7 +77,7 @@ class PatchTool:
     )
 
     async def run(self, args: JsonObject, use: ToolUse) -> ToolOutput:
-        return await asyncio.to_thread(_patch, args, use.workspace)
+        return await in_thread(_patch, args, use.workspace)
 
 
 def _patch(args: JsonObject, workspace: Workspace) -> ToolOutput:
@@ -135,6 +129,7 @@ class _Writing:
         # what is deleted goes last: until then every content exists somewhere
         self._changes = sorted(changes, key=lambda change: change.after is None)
         self._modes = {change.path: self._mode(change.path) for change in changes}
+        self._copied_modes = {path: self._mode(path) for change in changes if (path := change.copied_from)}
 
     def write(self) -> None:
         """Writes all.
@@ -142,17 +137,30 @@ class _Writing:
         Raises:
             ToolError: One could not be written; those before it are as they were, or the text names them.
         """
+        self._require_writable()
         done: list[Change] = []
         try:
             for change in self._changes:
                 done.append(change)
-                self._put(change.path, change.before, change.after)
-                self._set_mode(change.path, self._wanted_mode(change))
+                self._bring(change)
         except ToolError as error:
             raise ToolError(f"{error}; {self._take_back(done)}", error.kind) from error
         for change in self._changes:
             if change.after is not None:
                 show(self._workspace, change.path, change.after)
+
+    def _require_writable(self) -> None:
+        """Refuses read-only files beforehand: what takes over their mode could not be taken back."""
+        for path, mode in self._modes.items():
+            if mode is not None and not mode & _WRITE_BITS:
+                raise ToolError(f"{path} is read-only; nothing was changed")
+
+    def _bring(self, change: Change) -> None:
+        path, before = change.path, change.before
+        if before is None and change.moved_from is None and self._runs(change):
+            self._put(path, None, change.after)  # the system decides which mode a new file has
+            before = change.after
+        self._put(path, before, change.after, self._wanted_mode(change))
 
     def _take_back(self, done: Sequence[Change]) -> str:
         """Restores what was written, and says so."""
@@ -162,8 +170,7 @@ class _Writing:
                 now = self._now(change.path)
                 if now not in (change.before, change.after):
                     raise ToolError(f"{change.path} was changed by somebody else")
-                self._put(change.path, now, change.before)
-                self._set_mode(change.path, self._modes[change.path])
+                self._put(change.path, now, change.before, self._modes[change.path])
             except ToolError:
                 left.append(change.path)
         return f"these could not be restored: {', '.join(left)}" if left else "nothing was changed"
@@ -176,51 +183,35 @@ class _Writing:
                 return None
             raise
 
-    def _put(self, path: str, before: bytes | None, after: bytes | None) -> None:
-        if before == after:
-            return
+    def _put(self, path: str, before: bytes | None, after: bytes | None, mode: int | None = None) -> None:
         if after is None:
-            self._workspace.delete(path)
-        else:
-            self._workspace.write_bytes(path, after)
+            if before is not None:
+                self._workspace.delete(path)
+        elif before != after or mode not in (None, self._mode(path)):
+            self._workspace.write_bytes(path, after, mode=mode)
 
     def _wanted_mode(self, change: Change) -> int | None:
         """The permission bits that the file shall have; None leaves them."""
         mode = self._modes.get(change.moved_from or "")
-        if change.is_executable is None or change.after is None:
+        runs = self._runs(change)
+        if runs is None or change.after is None:
             return mode
-        mode = mode or self._mode(change.path) or 0
+        mode = mode or self._mode(change.path)
+        if mode is None:
+            return None
         # whoever may read it may run it
-        return mode | (mode & 0o444) >> 2 if change.is_executable else mode & ~_RUN_BITS
+        return mode | (mode & 0o444) >> 2 if runs else mode & ~_RUN_BITS
+
+    def _runs(self, change: Change) -> bool | None:
+        """Whether the file shall be executable, as the diff says or as what it is copied from; None leaves that."""
+        mode = self._copied_modes.get(change.copied_from or "")
+        return bool(mode & _RUN_BITS) if change.is_executable is None and mode is not None else change.is_executable
 
     def _mode(self, path: str) -> int | None:
-        with suppress(OSError), _opened(self._workspace, path) as descriptor:
-            return stat.S_IMODE(os.fstat(descriptor).st_mode)
+        """The permission bits of a file; None when there is none."""
+        with suppress(OSError):
+            return self._workspace.resolve(path).lstat().st_mode & _MODE_BITS
         return None
-
-    def _set_mode(self, path: str, mode: int | None) -> None:
-        if mode is None or mode == self._mode(path):
-            return
-        try:
-            with _opened(self._workspace, path) as descriptor:
-                os.fchmod(descriptor, mode & 0o777)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise ToolError(f"the mode of {path} could not be changed: {error.strerror}") from error
-
-
-@contextmanager
-def _opened(workspace: Workspace, path: str) -> Iterator[int]:
-    """A descriptor of a file, reached without following links."""
-    parts = workspace.resolve(path, write=True).relative_to(workspace.root).parts
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-    with opened(str(workspace.root), parts[:-1]) as folder:
-        descriptor = os.open(parts[-1], flags, dir_fd=folder)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _moved(files: Sequence[Change]) -> dict[str, Change]:
@@ -242,10 +233,16 @@ def _what(change: Change, shown: Mapping[str, str]) -> str:
     how: list[str] = []
     if change.moved_from is not None:
         how = [f"moved from {shown[change.moved_from]}"]
+    elif change.copied_from is not None:
+        how = [f"copied from {shown[change.copied_from]}"]
     elif change.before is None:
         how = ["created"]
     elif change.after is None:
         how = ["deleted"]
+    elif change.is_executable is not None:
+        how = ["now executable" if change.is_executable else "no longer executable"]
+    elif change.before == change.after:
+        how = ["the same as before"]
     return "; ".join([*how, *change.notes])
 
 

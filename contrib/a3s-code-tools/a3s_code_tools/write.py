@@ -1,6 +1,5 @@
 """The write tool: a whole file at once."""
 
-import asyncio
 from collections.abc import Sequence
 
 from a3s_code.plugin import (
@@ -14,6 +13,7 @@ from a3s_code.plugin import (
     ToolSpec,
     ToolUse,
     Workspace,
+    in_thread,
 )
 from a3s_code_tools.diff import unified_diff
 from a3s_code_tools.edits import EditError, TextFile
@@ -55,7 +55,7 @@ class WriteTool:
     )
 
     async def run(self, args: JsonObject, use: ToolUse) -> ToolOutput:
-        return await asyncio.to_thread(_write, str(args["file_path"]), str(args["content"]), use.workspace)
+        return await in_thread(_write, str(args["file_path"]), str(args["content"]), use.workspace)
 
 
 def _write(path: str, text: str, workspace: Workspace) -> ToolOutput:

@@ -66,6 +66,12 @@ def test_a_missing_text_is_not_found_and_shows_the_nearest(folder: Path, use: An
     assert "-    return 2\n+→return 1\n" in str(error)
 
 
+def test_a_missing_file_is_told_with_what_to_do(folder: Path, use: Any):
+    error = refusal(use, "a", "b")
+    assert str(error) == "f does not exist. Find it with glob, or create it with write."
+    assert error.kind is ToolErrorKind.NOT_FOUND
+
+
 def test_a_dry_run_shows_the_difference_and_changes_nothing(folder: Path, use: Any):
     (folder / "f").write_text("a\n")
     said = edit(use, "a", "b", dry_run=True)
@@ -78,6 +84,11 @@ def test_the_result_says_how_the_text_was_found(folder: Path, use: Any):
     said = edit(use, "    return 1\n", "    y()\n    return 2\n")
     assert "matched apart from indentation" in said.text
     assert (folder / "f").read_text() == "if x:\n\ty()\n\treturn 2\n"
+
+
+def test_the_result_says_that_lines_may_stand_too_far_left(folder: Path, use: Any):
+    (folder / "f").write_text("if x:\n    return 1\n")
+    assert "check that of the new lines" in edit(use, "  return 1\n", "  y()\n  return 2\n").text
 
 
 @pytest.mark.parametrize(("old", "new"), [("", "x"), ("same", "same"), ("\ud800", "x"), ("x", "\udfff")])

@@ -51,6 +51,32 @@ def test_blocks_are_applied_in_order_and_keep_the_rest():
     assert (edit.count, edit.tier) == (3, "indentation")
 
 
+@pytest.mark.parametrize(
+    ("before", "search", "new", "after", "tier"),
+    [
+        pytest.param("max = 1\nx = 1\n", "x = 1\n", "x = 2\n", "max = 1\nx = 2\n", "exact", id="not the end of a line"),
+        pytest.param(
+            "    return 1\n",
+            "return 1\n",
+            "x = 1\nreturn x\n",
+            "    x = 1\n    return x\n",
+            "indentation",
+            id="indented",
+        ),
+        pytest.param("a “b”\n“b”\n", '"b"\n', '"c"\n', "a “b”\n“c”\n", "typography", id="typographic"),
+        pytest.param("q a \na \n", "a\n", "b\n", "q a \nb\n", "trailing white space", id="blanks at the end"),
+    ],
+)
+def test_a_block_stands_for_whole_lines(before: str, search: str, new: str, after: str, tier: str):
+    edit = apply(TextFile.decode(before.encode()), [Block("f", search, new)])
+    assert (edit.after.decode(), edit.tier) == (after, tier)
+
+
+def test_the_end_of_a_line_is_no_place_for_a_block():
+    with pytest.raises(EditError, match="not found"):
+        apply(TextFile.decode(b"max = 1\n"), [Block("f", "x = 1\n", "x = 2\n")])
+
+
 def test_an_empty_search_fills_an_empty_file_only():
     blocks = parse(block("", "new\n"))
     assert apply(TextFile.decode(b""), blocks).after == b"new\n"
@@ -59,6 +85,6 @@ def test_an_empty_search_fills_an_empty_file_only():
 
 
 def test_the_block_that_fails_is_named():
-    with pytest.raises(EditError, match=r"block 2 of 2: its SEARCH part not found in f\.py") as caught:
+    with pytest.raises(EditError, match=r"block 2 of 2 for f\.py does not fit: its SEARCH part not found") as caught:
         apply(TextFile.decode(b"a\nb\n"), parse(block("a\n", "x\n") + block("q\n", "r\n")), path="f.py")
     assert caught.value.kind == "not_found"

@@ -49,3 +49,14 @@ def test_a_long_difference_is_cut():
     said = nearest(LONG, "".join(LINES[100:200]).replace("value", "vaule"))
     assert len(said.split("\n")) < 70
     assert "more lines]" in said
+
+
+def test_a_long_line_is_shown_where_it_differs():
+    line = " ".join(f"word{number}" for number in range(200))
+    said = nearest(TextFile.decode(f"a\n{line}\nb\n".encode()), line.replace("word150", "werd150"))
+    shown = said.split("\n")
+    assert "word149 werd150" in shown[1]
+    assert "word149 word150" in shown[2]
+    part = nearest(TextFile.decode(f"a\n{line}\nb\n".encode()), "word100 word101 wrod102").split("\n")
+    assert part[1] == "-word100 word101 wrod102"
+    assert part[2].startswith("+…word100 word101 word102 ")

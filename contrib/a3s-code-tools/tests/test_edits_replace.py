@@ -167,6 +167,17 @@ def test_several_places_are_refused_with_their_lines(before: str, old: str, line
     assert f"occurs 2 times in the file {lines}" in str(error)
 
 
+def test_typography_between_two_distant_changes_is_kept():
+    lines = [f"“line {number}” – it’s" for number in range(200)]
+    sent = [f'"line {number}" - it\'s' for number in range(200)]
+    old = "\n".join(sent)
+    for changed in (0, 199):
+        lines[changed] += " NEW"
+        sent[changed] += " NEW"
+    before = "\n".join(line.removesuffix(" NEW") for line in lines)
+    assert edited(before.encode(), old, "\n".join(sent)).after.decode() == "\n".join(lines)
+
+
 def test_each_place_is_shown_with_the_line_beside_it():
     error = refusal(b"if a:\n  go()\nif b:\n  go()\n", "  go()\n", "x\n")
     assert str(error).split("\n")[1:] == ["  line 2: go()   (after: if a:)", "  line 4: go()   (after: if b:)"]
@@ -205,3 +216,19 @@ def test_the_table_of_the_edit_engine_is_what_its_script_prints():
     assert len(results) == 14
     assert sum(result.startswith("done") for result in results) == 12
     assert sum(result.startswith("refused, names lines") for result in results) == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_shallow"),
+    [
+        pytest.param("  a\n", "  x\n  y\n", True, id="the second new line stands too far left"),
+        pytest.param("  a\n  b", "  x", True, id="the file has a further right than b"),
+        pytest.param("  a", "  x", False, id="one line by one"),
+        pytest.param("a", "x\n    y", False, id="from behind the indentation"),
+        pytest.param("    a\n", "    x\n    y\n", False, id="the whole indentation"),
+        pytest.param(" = 1", " = 1\n    y", False, id="blanks within the line"),
+    ],
+)
+def test_a_place_within_the_indentation_of_its_line_is_told(old: str, new: str, is_shallow: bool):
+    edit = edited(b"q:\n    a\n  b = 1\n", old, new)
+    assert (edit.tier, edit.is_shallow) == ("exact", is_shallow)

@@ -143,6 +143,36 @@ def test_a_mutated_patch_is_applied_or_refused_and_never_raises_anything_else(
     assert files == kept
 
 
+@given(pairs(), pairs(), st.integers(0, 200), st.data())
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_blocks_change_all_files_exactly_or_none_and_their_reverse_is_the_way_back(
+    first: tuple[list[str], list[str]], second: tuple[list[str], list[str]], cut: int, data: st.DataObject
+):
+    files = {name: bom(before, False) for name, (before, _) in (("f", first), ("g", second)) if before}
+    texts = {"f": first, "g": second, "new": ([], second[1])}
+    diff = "".join(_block(name, *texts[name]) for name in data.draw(st.permutations(["f", "g", "new"])))
+    if data.draw(st.booleans()):  # cut off, which must be refused or do what is left of it
+        diff = diff[:cut]
+    try:
+        changes = apply(parse(diff), files.get)
+    except EditError:
+        return
+    now = {**files, **{change.path: change.after for change in changes.files}}
+    for name, content in now.items():
+        assert content is not None
+        texts_of = ("".join(each).replace("\r\n", "\n").removesuffix("\n") for each in texts[name])
+        wanted = {text + ending for text in texts_of for ending in ("", "\n")}
+        assert content.decode().replace("\r\n", "\n") in wanted
+    back = apply(changes.reverse, now.get)
+    now |= {change.path: change.after for change in back.files}
+    assert {path: content for path, content in now.items() if content is not None} == files
+
+
+def _block(path: str, before: list[str], after: list[str]) -> str:
+    old, new = ("".join(line.rstrip("\r\n") + "\n" for line in each) for each in (before, after))
+    return f"{path}\n<<<<<<< SEARCH\n{old}=======\n{new}>>>>>>> REPLACE\n"
+
+
 @given(pair=pairs(), context=st.integers(0, 3))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_git_makes_of_two_files_is_applied_as_git_means_it(

@@ -72,6 +72,12 @@ APPLIED = [
         f"--- a/f\n+++ b/f\n@@ -1,4 +1,4 @@\n a\n-b\n+y\n c\n--- a/g\n+++ b/g\n{B_TO_X}",
         {"f": b"a\ny\nc\n", "g": b"a\nx\nc\n"},
     ),
+    case(
+        "a comment in SQL before a hunk, wrong counts",
+        {"f": b"a\n-- b\nc\nd\n"},
+        "--- f\n+++ f\n@@ -1,9 +1,9 @@\n a\n--- b\n@@ -4 +3 @@\n-d\n+e\n",
+        {"f": b"a\nc\ne\n"},
+    ),
     case("bare @@", {"f": ABC}, "--- f\n+++ f\n@@\n-b\n+x\n@@ ... @@\n-c\n+z\n", {"f": b"a\nx\nz\n"}),
     case("wrong line", {"f": b"0\n" * 30 + ABC}, f"--- f\n+++ f\n{B_TO_X}", {"f": b"0\n" * 30 + b"a\nx\nc\n"}),
     case(
@@ -224,6 +230,25 @@ APPLIED = [
         {"f": b"class A:\n  def f():\n    1\nclass B:\n  def f():\n    2\n"},
     ),
     case(
+        "envelope below an anchor whose block ends",
+        {"f": b"  A:\n   1\nB:\n   1\n   2\n   3\n"},
+        "*** Begin Patch\n*** Update File: f\n@@ A:\n-   1\n+   x\n*** End Patch",
+        {"f": b"  A:\n   x\nB:\n   1\n   2\n   3\n"},
+    ),
+    case(
+        "two envelopes",
+        {"f": ABC, "g": ABC},
+        "*** Begin Patch\n*** Update File: f\n@@\n-b\n+x\n*** End Patch\nAnd:\n"
+        "*** Begin Patch\n*** Update File: g\n@@\n-b\n+y\n*** End Patch\nDone.\n",
+        {"f": b"a\nx\nc\n", "g": b"a\ny\nc\n"},
+    ),
+    case(
+        "prose with bullets",
+        {"f": ABC},
+        f"- I do this:\n\n--- f\n+++ f\n{B_TO_X}Done.\n\n- b\n",
+        {"f": b"a\nx\nc\n"},
+    ),
+    case(
         "envelope at the end",
         {"f": b"x\ny\nx\n"},
         "*** Begin Patch\n*** Update File: f\n@@\n-x\n+z\n*** End of File\n*** End Patch\n",
@@ -314,6 +339,49 @@ REFUSED = [
         "invalid_argument: line 4 of the diff",
     ),
     case("cut envelope", {"f": ABC}, "*** Begin Patch\n*** Update File: f\n-b\n", "invalid_argument: cut off"),
+    case("endless names", {}, f"diff --git {' x' * 10_000}\n", "invalid_argument: cannot be told apart"),
+    case(
+        "an anchor on too many lines",
+        {"f": b"x\n" * 1001 + b"q\n"},
+        "*** Begin Patch\n*** Update File: f\n@@ x\n-q\n*** End Patch",
+        "invalid_argument: which 1,001 lines begin with",
+    ),
+    case(
+        "second envelope is cut",
+        {"f": ABC},
+        "*** Begin Patch\n*** Update File: f\n-b\n*** End Patch\n*** Begin Patch\n*** Update File: f\n-c\n",
+        "invalid_argument: cut off",
+    ),
+    case(
+        "envelope, then a unified diff",
+        {"f": ABC, "g": ABC},
+        f"*** Begin Patch\n*** Update File: f\n-b\n*** End Patch\n--- a/g\n+++ b/g\n{B_TO_X}",
+        "invalid_argument: must stand between *** Begin Patch and *** End Patch",
+    ),
+    case(
+        "unified diff, then an envelope",
+        {"f": ABC, "g": ABC},
+        f"--- a/g\n+++ b/g\n{B_TO_X}*** Begin Patch\n*** Update File: f\n@@\n-c\n+C\n*** End Patch\n",
+        "invalid_argument: is not of a unified diff",
+    ),
+    case(
+        "a change behind the counted lines",
+        {"f": ABC},
+        "--- f\n+++ f\n@@ -1,2 +1,2 @@\n-a\n+A\n b\nc\n+d\n",
+        "invalid_argument: outside of any hunk",
+    ),
+    case(
+        "the other half of a header",
+        {"f": ABC, "g": ABC},
+        f"--- a/f\n+++ b/f\n{B_TO_X}Next:\n\n--- a/g\n@@ -1 +1 @@\n-a\n+y\n",
+        "invalid_argument: is half of a header",
+    ),
+    case(
+        "half a header",
+        {"f": ABC, "g": ABC},
+        f"--- a/f\n+++ b/f\n{B_TO_X}+++ b/g\n{B_TO_X}",
+        "invalid_argument: is half of a header",
+    ),
     case(
         "unknown anchor",
         {"f": ABC},

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from a3s_code_tools.edits.replace import TIERS, Edit, replace
 from a3s_code_tools.edits.text import EditError, Span, TextFile
 
-__all__ = ["Block", "apply", "is_blocks", "parse"]
+__all__ = ["Block", "apply", "begins_block", "is_blocks", "parse", "steps"]
 
 _SEARCH = re.compile(r"(<{5,}) ?SEARCH\s*$")
+_FOREIGN = re.compile(r"@@|diff --git |\*\*\* (Begin Patch|(Add|Update|Delete) File:)")
 _FENCE = re.compile(r"\s*(```|~~~)")
 _PATH_MARKS = "`*# \t:"
 
@@ -41,7 +42,12 @@ class Block:
 
 def is_blocks(text: str) -> bool:
     """Whether *text* is in this dialect."""
-    return any(_SEARCH.match(line) for line in text.split("\n"))
+    return any(map(begins_block, text.split("\n")))
+
+
+def begins_block(line: str) -> bool:
+    """Whether *line* is the mark that a block begins with."""
+    return _SEARCH.match(line) is not None
 
 
 def parse(text: str) -> tuple[Block, ...]:
@@ -50,7 +56,8 @@ def parse(text: str) -> tuple[Block, ...]:
     The three markers of a block have the same length, 5 characters or more; longer ones let a block hold shorter ones.
 
     Raises:
-        EditError: invalid_argument, there is no block, or one is not complete or ambiguous.
+        EditError: invalid_argument, there is no block, one is not complete or ambiguous, or a part of the text is in
+            another dialect.
     """
     blocks = tuple(_blocks([line.removesuffix("\r") for line in text.split("\n")]))
     if not blocks:
@@ -59,7 +66,7 @@ def parse(text: str) -> tuple[Block, ...]:
 
 
 def apply(file: TextFile, blocks: Sequence[Block], *, path: str = "the file") -> Edit:
-    """*file* with all *blocks* applied in order; each text must be found exactly once, as by `replace`.
+    """*file* with all *blocks* applied in order; each text must be found once as whole lines, as by `replace`.
 
     Args:
         file: The file; an empty one for a file that is to be made.
@@ -70,21 +77,27 @@ def apply(file: TextFile, blocks: Sequence[Block], *, path: str = "the file") ->
         EditError: As `replace`; it names the block, and nothing was changed.
     """
     edit = Edit(file.to_bytes(file.raw), 0, TIERS[0], (), file)
-    for number, block in enumerate(blocks, start=1):
-        try:
-            done = _created(edit.file, block) if not block.search else _replaced(edit.file, block, path)
-        except EditError as error:
-            raise EditError(f"block {number} of {len(blocks)}: {error}", error.kind) from error
+    for done in steps(file, blocks, path=path):
         tier = max(edit.tier, done.tier, key=TIERS.index)
         edit = Edit(done.after, edit.count + done.count, tier, edit.lines + done.lines, done.file)
     return edit
 
 
-def _replaced(file: TextFile, block: Block, path: str) -> Edit:
-    return replace(file, block.search, block.new, path=path, called="its SEARCH part")
+def steps(file: TextFile, blocks: Sequence[Block], *, path: str = "the file") -> Iterator[Edit]:
+    """What each block makes of what the one before it left; arguments and errors as for `apply`."""
+    for number, block in enumerate(blocks, start=1):
+        try:
+            edit = _replaced(file, block)
+        except EditError as error:
+            text = f"nothing was changed, because block {number} of {len(blocks)} for {path} does not fit: {error}"
+            raise EditError(text, error.kind) from error
+        yield edit
+        file = edit.file
 
 
-def _created(file: TextFile, block: Block) -> Edit:
+def _replaced(file: TextFile, block: Block) -> Edit:
+    if block.search:
+        return replace(file, block.search, block.new, whole_lines=True, called="its SEARCH part")
     if file.text:
         raise EditError("its SEARCH part is empty, which only a new or empty file allows; name the lines to replace")
     changed = file.changed([Span(0, 0, block.new)])
@@ -96,12 +109,21 @@ def _blocks(lines: Sequence[str]) -> Iterator[Block]:
     while at < len(lines):
         begin = _SEARCH.match(lines[at])
         if begin is None:
+            _require_no_patch(lines[at], at + 1)
             at += 1
             continue
         path = _path(lines[last:at]) or path
         middle, end = _marks(lines, at, len(begin[1]))
         yield Block(path, _joined(lines[at + 1 : middle]), _joined(lines[middle + 1 : end]))
         last = at = end + 1
+
+
+def _require_no_patch(line: str, number: int) -> None:
+    """Refuses a patch of another dialect between blocks, which would be left out without a word."""
+    if _FOREIGN.match(line):
+        raise EditError(
+            f"line {number}, {line[:80]!r}, is not of a search/replace block; nothing was changed. Send blocks alone."
+        )
 
 
 def _marks(lines: Sequence[str], start: int, length: int) -> tuple[int, int]:

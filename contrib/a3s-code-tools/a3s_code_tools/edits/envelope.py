@@ -14,6 +14,7 @@ _END = "*** End Patch"
 _END_OF_FILE = "*** End of File"
 _FILE = re.compile(r"\*\*\* (Add|Update|Delete) File: *(.*)")
 _MOVE = re.compile(r"\*\*\* Move to: *(.*)")
+_OUTSIDE = re.compile(r"\*\*\* (Add|Update|Delete) File:|diff --git |@@|<{5,} ?SEARCH\s*$")
 _UNIFIED = re.compile(r"-\d+(?:,\d+)? \+\d+(?:,\d+)?(?: @@.*)?")
 _ACTIONS = {"Add": Action.CREATE, "Update": Action.UPDATE, "Delete": Action.DELETE}
 
@@ -44,24 +45,33 @@ class _Reader:
     def __init__(self, lines: list[str]):
         self._lines = [line.rstrip() if line.startswith("*** ") else line for line in lines]
         self._next = 0
-        begins = [number for number, line in enumerate(self._lines) if line == _BEGIN]
-        if begins:
-            self._next = begins[0] + 1
-        if begins and _END not in self._lines:
+        begun = self._lines.count(_BEGIN)
+        if begun > self._lines.count(_END):
             raise EditError(
                 f"the patch has {_BEGIN} but no {_END}; it may have been cut off. Nothing was changed. Send it whole."
             )
+        if begun:
+            self._skip_prose()
 
     def sections(self) -> Iterator[Section]:
         while self._next < len(self._lines):
             line = self._lines[self._next]
             self._next += 1
             if line == _END:
-                return
-            if (found := _FILE.fullmatch(line)) and found[2]:
+                self._skip_prose()
+            elif (found := _FILE.fullmatch(line)) and found[2]:
                 yield self._section(_ACTIONS[found[1]], found[2])
             elif line.strip() and not line.startswith("```"):
                 raise self._nonsense(self._next - 1, "expected *** Add File:, *** Update File: or *** Delete File:")
+
+    def _skip_prose(self) -> None:
+        """Goes behind the next begin; a change before it would be left out without a word."""
+        while self._next < len(self._lines):
+            self._next += 1
+            if self._lines[self._next - 1] == _BEGIN:
+                return
+            if _OUTSIDE.match(self._lines[self._next - 1]):
+                raise self._nonsense(self._next - 1, f"every change must stand between {_BEGIN} and {_END}")
 
     def _section(self, action: Action, path: str) -> Section:
         at = self._next

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from bisect import bisect_left
 from collections import Counter
 
 from a3s_code_tools.edits.text import TextFile
@@ -26,8 +27,8 @@ _ODD_SPACE = re.compile(r"[\u00a0\u1680\u2000-\u200d\u2028\u2029\u202f\u205f\u20
 _TRAILING = re.compile(r" +(?=\r?$)")
 
 
-def nearest(file: TextFile, old: str) -> str:
-    """What to tell about *old*, which is not in *file*: the nearest block as a difference.
+def nearest(file: TextFile, old: str, called: str = "old_string") -> str:
+    """What to tell about *old*, which is not in *file* and is *called* so: the nearest block as a difference.
 
     The place is found by votes: each line of *old* that stands in the file, blanks at both ends aside, votes for where
     the block would begin. That takes one pass over the file.
@@ -41,7 +42,7 @@ def nearest(file: TextFile, old: str) -> str:
     ends = [*file.endings[start:end], ""][: end - start]
     found = [line + ending.removesuffix("\n") for line, ending in zip(lines[start:end], ends, strict=False)]
     return (
-        f"The nearest text is in {where} (- is old_string, + the file; → is a tab, · an odd or "
+        f"The nearest text is in {where} (- is {called}, + the file; → is a tab, · an odd or "
         f"trailing space, ␍ a CR):\n{_difference(wanted, found)}\nCopy the file's text exactly, or read the file again."
     )
 
@@ -102,9 +103,27 @@ def _difference(wanted: list[str], found: list[str]) -> str:
     wanted, plain = wanted[: 4 * MAX_LINES], plain[: 4 * MAX_LINES]
     matcher = difflib.SequenceMatcher(None, wanted, plain, autojunk=False)
     for change, start, end, new_start, new_end in matcher.get_opcodes():
-        if change != "equal":
-            shown += [f"-{visible(line)}" for line in wanted[start:end]]
-        sign = " " if change == "equal" else "+"
-        shown += [f"{sign}{visible(line)}" for line in found[new_start:new_end]]
+        gone, there = wanted[start:end], found[new_start:new_end]
+        if change == "equal":
+            shown += [f" {visible(line)}" for line in there]
+            continue
+        if len(gone) == len(there):
+            pairs = [_around_difference(*pair) for pair in zip(gone, there, strict=True)]
+            gone, there = [one for one, _ in pairs], [other for _, other in pairs]
+        shown += [f"-{visible(line)}" for line in gone] + [f"+{visible(line)}" for line in there]
     left_out = len(shown) - MAX_LINES
     return "\n".join(shown[:MAX_LINES] + ([f"[{left_out} more lines]"] if left_out > 0 else []))
+
+
+def _around_difference(wanted: str, line: str) -> tuple[str, str]:
+    """Both lines from shortly before they begin to differ, when they are too long to be shown; *wanted* may be a part.
+
+    Its longest beginning that stands in *line* says where that is.
+    """
+    if max(len(wanted), len(line)) <= MAX_LINE_CHARS:
+        return wanted, line
+    same = bisect_left(range(1, len(wanted) + 1), True, key=lambda length: wanted[:length] not in line)
+    before = min(same, MAX_LINE_CHARS // 2)
+    starts = same - before, line.find(wanted[:same]) + same - before
+    one, other = (f"{'…' * (at > 0)}{text[at:]}" for at, text in zip(starts, (wanted, line), strict=True))
+    return one, other

@@ -1,13 +1,16 @@
 """Patches: what a diff does to files, all of it or nothing; and the way back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from a3s_code_tools.edits.binary import binary_applied
+from a3s_code_tools.edits.blocks import Block, begins_block, steps
+from a3s_code_tools.edits.blocks import parse as parse_blocks
 from a3s_code_tools.edits.envelope import is_envelope, parse_envelope
 from a3s_code_tools.edits.fitting import Updated, created, named, updated
+from a3s_code_tools.edits.replace import TIERS
 from a3s_code_tools.edits.sections import Action, Section
-from a3s_code_tools.edits.text import EditError
+from a3s_code_tools.edits.text import EditError, TextFile
 from a3s_code_tools.edits.unified import parse_unified
 
 __all__ = ["Change", "Changes", "Patch", "Rewrite", "apply", "parse"]
@@ -36,10 +39,18 @@ class Rewrite:
 
 
 @dataclass(frozen=True, slots=True)
+class Replacements:
+    """The search/replace blocks for one file, in order."""
+
+    path: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Patch:
     """What shall be done to files, in order."""
 
-    parts: tuple[Section | Rewrite, ...]
+    parts: tuple[Section | Replacements | Rewrite, ...]
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -59,8 +70,9 @@ class Change:
         before: Content before; None is no file.
         after: Content afterwards; None is no file.
         moved_from: The path whose content came here; it has a change of its own.
-        hunks: How many hunks were applied.
-        notes: Which of them were not at their line, or fitted only without regard to trailing blanks.
+        copied_from: The path whose content came here and stayed there too.
+        hunks: How many hunks or blocks were applied.
+        notes: Which of them were not at their line, or did not match exactly.
         was_executable: Whether it was, as the diff says; None when it says nothing.
         is_executable: Whether it shall be; None leaves that as it is.
     """
@@ -69,6 +81,7 @@ class Change:
     before: bytes | None
     after: bytes | None
     moved_from: str | None = None
+    copied_from: str | None = None
     hunks: int = 0
     notes: tuple[str, ...] = ()
     was_executable: bool | None = None
@@ -84,7 +97,9 @@ class Changes:
 
 
 def parse(diff: str, path: str | None = None) -> Patch:
-    """Reads a unified diff, a git diff or the `*** Begin Patch` envelope; prose and fences around it do not matter.
+    """Reads a unified diff, a git diff, the `*** Begin Patch` envelope, or search/replace blocks.
+
+    Prose and fences around it do not matter.
 
     Args:
         diff: The patch.
@@ -93,14 +108,44 @@ def parse(diff: str, path: str | None = None) -> Patch:
     Raises:
         EditError: invalid_argument or unsupported, with the line of the diff that is not understood.
     """
+    if _begins_with_block(diff):
+        return Patch(_replacements(parse_blocks(diff), path))
     sections = parse_envelope(diff) if is_envelope(diff) else parse_unified(diff, path)
     if not sections:
         raise EditError('the diff has no hunk; begin each with "@@ -line,count +line,count @@" or a line "@@"')
     if path and all(path not in section.paths for section in sections):
         if len(sections) > 1 or sections[0].action is not Action.UPDATE:
-            raise EditError(f"file_path is {path}, but the diff is about {', '.join(Patch(sections).paths)}")
+            raise _other_files(path, Patch(sections).paths)
         sections = (replace(sections[0], old=path, new=path),)
     return Patch(sections)
+
+
+def _begins_with_block(diff: str) -> bool:
+    """Whether the mark of a search/replace block stands in *diff*, and none of the envelope before it.
+
+    It cannot stand in a unified diff, whose lines all have a sign before them.
+    """
+    lines = diff.split("\n")
+    first = next((number for number, line in enumerate(lines) if begins_block(line)), None)
+    return first is not None and not is_envelope("\n".join(lines[:first]))
+
+
+def _replacements(found: Sequence[Block], path: str | None) -> tuple[Replacements, ...]:
+    named = tuple(dict.fromkeys(block.path for block in found if block.path))
+    if path and path not in named:
+        if len(named) > 1:
+            raise _other_files(path, named)
+        return (Replacements(path, tuple(found)),)
+    by_path: dict[str, list[Block]] = {}
+    for block in found:
+        by_path.setdefault(block.path or path or "", []).append(block)
+    if "" in by_path:
+        raise EditError("block 1 names no file; put its path in the line before <<<<<<< SEARCH, or give file_path")
+    return tuple(Replacements(each, tuple(its)) for each, its in by_path.items())
+
+
+def _other_files(path: str, named: Sequence[str]) -> EditError:
+    return EditError(f"file_path is {path}, but the diff is about {', '.join(named)}")
 
 
 def apply(patch: Patch, read: Callable[[str], bytes | None]) -> Changes:
@@ -121,11 +166,14 @@ def apply(patch: Patch, read: Callable[[str], bytes | None]) -> Changes:
         if isinstance(part, Section) and part.action in (Action.RENAME, Action.DELETE) and part.old != part.new
     }
     for part in patch.parts:
-        if isinstance(part, Rewrite):
-            state.rewrite(part)
-        else:
-            _require_plain(part)
-            _Step(state, part, leaving).take()
+        match part:
+            case Rewrite():
+                state.rewrite(part)
+            case Replacements():
+                state.fill(part)
+            case Section():
+                _require_plain(part)
+                _Step(state, part, leaving).take()
     return state.changes()
 
 
@@ -150,19 +198,45 @@ class _State:
         return path in self._changes and self._changes[path].moved_from is not None
 
     def put(
-        self, path: str, content: bytes | None, section: Section | None = None, notes: tuple[str, ...] = ()
+        self,
+        path: str,
+        content: bytes | None,
+        section: Section | None = None,
+        *,
+        notes: tuple[str, ...] = (),
+        hunks: int = 0,
     ) -> None:
-        """Gives *path* its new content, by the hunks of *section*."""
+        """Gives *path* its new content, by so many hunks, and what else *section* says of it."""
         change = self._changes.get(path) or Change(path=path, before=self.original(path), after=None)
-        change = replace(change, after=content, notes=change.notes + notes)
+        change = replace(change, after=content, notes=change.notes + notes, hunks=change.hunks + hunks)
         if section is not None:
-            change = replace(change, hunks=change.hunks + len(section.hunks))
             old, new = _runs(section.old_mode), _runs(section.new_mode)
             if old != new or content is None:
                 change = replace(change, was_executable=old, is_executable=None if content is None else new)
             if section.action is Action.RENAME and content is not None and section.old != path:
                 change = replace(change, moved_from=section.old)
+            if section.action is Action.COPY and section.old != path:
+                change = replace(change, copied_from=section.old)
         self._changes[path] = change
+
+    def fill(self, part: Replacements) -> None:
+        """Applies the blocks of one file."""
+        path, before = part.path, self.now(part.path)
+        if before is None and (part.blocks[0].search or " " in path):
+            raise EditError(
+                f"{path} does not exist; nothing was changed. The line before <<<<<<< SEARCH must be the path of a "
+                "file, alone; an empty SEARCH part makes a new one, whose path has no blanks.",
+                "not_found",
+            )
+        with named(path):
+            file = TextFile.decode(before or b"")
+        edits = list(steps(file, part.blocks, path=path))
+        notes = tuple(
+            f"block {number} apart from {edit.tier}"
+            for number, edit in enumerate(edits, start=1)
+            if edit.tier != TIERS[0]
+        )
+        self.put(path, edits[-1].after, notes=notes, hunks=len(edits))
 
     def rewrite(self, part: Rewrite) -> None:
         if self.now(part.path) != part.before:
@@ -262,7 +336,7 @@ class _Step:
                 "not_found",
             )
         if not state.is_taken(path):
-            state.put(path, None, section)
+            state.put(path, None, section, hunks=len(section.hunks))
 
     def _move(self, source: str, target: str) -> None:
         state, is_copy = self._state, self._section.action is Action.COPY
@@ -289,7 +363,7 @@ class _Step:
             return Updated(binary_applied(self._section, before))
 
     def _put(self, path: str, found: Updated) -> None:
-        self._state.put(path, found.content, self._section, found.notes)
+        self._state.put(path, found.content, self._section, notes=found.notes, hunks=len(self._section.hunks))
 
 
 def _runs(mode: int | None) -> bool | None:

@@ -1,6 +1,7 @@
 """Where the hunks of a patch belong in a file: at the stated line, or at the only place where their lines stand."""
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ SHOWN_PLACES = 10
 
 SHOWN_ERRORS = 5
 """Hunks without a place that are told of at once."""
+
+MAX_ANCHORED = 1_000
+"""Lines that an anchor may stand for; one that stands for more tells nothing."""
 
 _INDENT = re.compile(r"[ \t]*")
 
@@ -123,27 +127,49 @@ class Places:
         """The parts of the file that the anchors lead to: index of the anchor's line, index behind the part."""
         parts = [(-1, len(self._lines))]
         for anchor in hunk.anchors:
-            parts = [
-                (place, self._end(place))
+            whole, begun = self._anchored(anchor)
+            places = {
+                place
                 for low, high in parts
-                for place in _anchor_places(self._lines, anchor, low + 1, high)
-            ]
-            if not parts:
+                for place in _between(whole, low + 1, high) or _between(begun, low + 1, high)
+            }
+            if not places:
                 raise EditError(
                     f"{name} is to be below {anchor!r}, but there is no such line; nothing was changed. Read the file "
                     "again.",
                     "not_found",
                 )
+            if len(places) > MAX_ANCHORED:
+                raise EditError(
+                    f"{name} is to be below {anchor!r}, which {len(places):,} lines begin with; nothing was changed. "
+                    "Name a line that stands only there."
+                )
+            parts = [(place, self._ends[place]) for place in sorted(places)]
         return parts
 
-    def _end(self, start: int) -> int:
-        """Where the block that begins at *start* ends: at the next line that is not indented further."""
-        depth = _depth(self._lines[start])
-        for index in range(start + 1, len(self._lines)):
-            line = self._lines[index].strip()
-            if line and _depth(self._lines[index]) <= depth and line[0] not in "{})]":
-                return index
-        return len(self._lines)
+    def _anchored(self, anchor: str) -> tuple[list[int], list[int]]:
+        """Lines that are the anchor, and those that begin with it."""
+        stripped = self._stripped
+        begun = [place for place, line in enumerate(stripped) if line.startswith(anchor)]
+        return [place for place in begun if stripped[place] == anchor], begun
+
+    @cached_property
+    def _stripped(self) -> list[str]:
+        return [line.strip() for line in self._lines]
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        """Where the block that begins at each line ends: at the next line that is not indented further."""
+        ends = [0] * len(self._lines)
+        places: list[int] = []  # of lines that end a block, the nearest last, none before it indented further
+        depths: list[int] = []
+        for place in range(len(self._lines) - 1, -1, -1):
+            depth, line = _depth(self._lines[place]), self._stripped[place]
+            beyond = bisect_right(depths, depth)
+            ends[place] = places[beyond - 1] if beyond else len(self._lines)
+            if line and line[0] not in "{})]":
+                places[beyond:], depths[beyond:] = [place], [depth]
+        return ends
 
     def _insertion(self, hunk: Hunk, name: str) -> int:
         """The index of the line before which a hunk belongs that only adds."""
@@ -173,8 +199,7 @@ class Places:
         if new and len(done := list(islice(self._exact.places(new), 2))) == 1:
             why = f"It seems to be applied already (line {done[0] + 1})."
         else:
-            # the words are made for the edit tool; here the searched text is the hunk
-            why = nearest(self._file, "\n".join(line.text for line in hunk.old)).replace("old_string", "the hunk")
+            why = nearest(self._file, "\n".join(line.text for line in hunk.old), "the hunk")
         return EditError(
             f"{name} does not fit: its old lines do not stand together in the file; nothing was changed. {why}",
             "not_found",
@@ -219,12 +244,8 @@ class _Index:
                 yield place - rarest
 
 
-def _anchor_places(lines: list[str], anchor: str, low: int, high: int) -> list[int]:
-    """Lines that are the anchor, else those that begin with it."""
-    within = range(low, high)
-    return [place for place in within if lines[place].strip() == anchor] or [
-        place for place in within if lines[place].strip().startswith(anchor)
-    ]
+def _between(places: list[int], low: int, high: int) -> list[int]:
+    return places[bisect_left(places, low) : bisect_left(places, high)]
 
 
 def _depth(line: str) -> int:

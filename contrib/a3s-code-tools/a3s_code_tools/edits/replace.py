@@ -1,7 +1,7 @@
 """Replacing one text by another: exactly, or else in one of three stated ways of being nearly the same."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
 
@@ -15,6 +15,9 @@ __all__ = ["TIERS", "Edit", "replace"]
 TIERS = ("exact", "trailing white space", "indentation", "typography")
 """How the text was found, in the order in which it is tried. Line ends are the same in all of them."""
 
+OLD_STRING = "old_string"
+"""What the edit tool calls the text to replace; only it can replace all places."""
+
 MAX_SHOWN = 10
 """Places that an error lists."""
 
@@ -23,6 +26,9 @@ MAX_SHOWN_CHARS = 80
 
 MAX_TRIED = 1_000
 """Places that are looked at when one is wanted; overlapping ones are counted too, since either could be meant."""
+
+MAX_INDENT = 1_000
+"""Characters before a place that are looked at to see whether they are the indentation of its line."""
 
 _PLAIN = str.maketrans(
     {
@@ -46,6 +52,8 @@ class Edit:
         tier: How they were found, one of `TIERS`.
         lines: 1-based line where each place began.
         file: The new content as text, for the next change.
+        is_shallow: A line of the file is indented further than the text that was found in it, exactly, and more lines
+            follow, old or new ones: these may now stand too far left.
     """
 
     after: bytes
@@ -53,6 +61,7 @@ class Edit:
     tier: str
     lines: tuple[int, ...]
     file: TextFile
+    is_shallow: bool = False
 
 
 def replace(
@@ -62,8 +71,9 @@ def replace(
     *,
     replace_all: bool = False,
     expected: int | None = None,
+    whole_lines: bool = False,
     path: str = "the file",
-    called: str = "old_string",
+    called: str = OLD_STRING,
 ) -> Edit:
     """*file* with *old* replaced by *new*; everything else keeps its bytes.
 
@@ -73,6 +83,7 @@ def replace(
         new: What to put there; its line ends become those of the neighbouring lines.
         replace_all: Whether more than one place may be replaced.
         expected: How many places there must be; all of them are replaced. None is one, or any with *replace_all*.
+        whole_lines: Whether a place must begin where a line does.
         path: How the errors call the file.
         called: How the errors call *old*.
 
@@ -80,28 +91,30 @@ def replace(
         EditError: not_found with the nearest place, or invalid_argument (empty, unchanged, ambiguous, another number of
             places than expected, characters that the encoding of the file lacks).
     """
-    old, new = _sent(old, new)
+    old, new = _sent(old, new, called)
     is_several = replace_all or (expected or 1) > 1
-    tier, spans = _found(file, old, new, overlapping=not is_several)
+    tier, spans = _found(file.text, old, new, overlapping=not is_several, whole_lines=whole_lines)
     if not spans:
-        raise EditError(f"{called} not found in {path}. {nearest(file, old)}", "not_found")
+        raise EditError(f"{called} not found in {path}. {nearest(file, old, called)}", "not_found")
     lines = tuple(_line_numbers(file.text, spans))
     is_any = replace_all and expected is None and tier == TIERS[0]
     if not is_any and (len(spans) != (expected or 1) or (tier != TIERS[0] and len(spans) > 1)):
         times = "once" if len(spans) == 1 else f"{'at least ' * (len(spans) >= MAX_TRIED)}{len(spans)} times"
-        raise EditError(_miscounted(file.text, lines, f"{called} occurs {times} in {path}", expected, tier))
+        said = f"{called} occurs {times} in {path}"
+        raise EditError(_miscounted(file.text, lines, said, expected, tier, is_tool=called == OLD_STRING))
     changed = file.changed(spans)
-    return Edit(changed.to_bytes(changed.raw), len(spans), tier, lines, changed)
+    is_shallow = tier == TIERS[0] and _is_shallow(file.text, spans, old, new)
+    return Edit(changed.to_bytes(changed.raw), len(spans), tier, lines, changed, is_shallow)
 
 
-def _sent(old: str, new: str) -> tuple[str, str]:
+def _sent(old: str, new: str, called: str) -> tuple[str, str]:
     """Both texts with the line ends that the search needs."""
     if "\r" in old:  # whoever writes CRLF in both means "a line end"; in the new text alone it is meant as it is
         old, new = (text.replace("\r\n", "\n").replace("\r", "\n") for text in (old, new))
     if not old:
-        raise EditError("old_string is empty; use write to create a file")
+        raise EditError(f"{called} is empty; use write to create a file")
     if old == new:
-        raise EditError("old_string and new_string are the same but for line ends at most; nothing to change")
+        raise EditError(f"{called} and what shall replace it are the same but for line ends at most; nothing to change")
     for text in (old, new):
         for letter in text if not text.isascii() else "":
             if "\ud800" <= letter <= "\udfff":
@@ -109,15 +122,23 @@ def _sent(old: str, new: str) -> tuple[str, str]:
     return old, new
 
 
-def _found(file: TextFile, old: str, new: str, *, overlapping: bool) -> tuple[str, list[Span]]:
+def _found(text: str, old: str, new: str, *, overlapping: bool, whole_lines: bool) -> tuple[str, list[Span]]:
     """The first tier that finds anything, and what it would replace."""
-    if spans := list(islice(_exact(file.text, old, new, overlapping=overlapping), MAX_TRIED if overlapping else None)):
-        return TIERS[0], spans
-    searches: tuple[Callable[[str, str, str], Iterator[Span]], ...] = (_trailing, _indented, _typographic)
-    for tier, search in zip(TIERS[1:], searches, strict=True):
-        if spans := list(islice(search(file.text, old, new), MAX_TRIED)):
+    searches = (
+        _exact(text, old, new, overlapping=overlapping),
+        _trailing(text, old, new),
+        _indented(text, old, new),
+        _typographic(text, old, new),
+    )
+    for tier, found in zip(TIERS, searches, strict=True):
+        wanted = (span for span in found if not whole_lines or _begins_line(text, span.start))
+        if spans := list(islice(wanted, MAX_TRIED if overlapping or tier != TIERS[0] else None)):
             return tier, spans
     return "", []
+
+
+def _begins_line(text: str, place: int) -> bool:
+    return place == 0 or text[place - 1] == "\n"
 
 
 def _exact(text: str, old: str, new: str, *, overlapping: bool) -> Iterator[Span]:
@@ -130,6 +151,17 @@ def _exact(text: str, old: str, new: str, *, overlapping: bool) -> Iterator[Span
     last = len(text) - len(old) + 1
     if old.endswith("\n") and old != "\n" and last >= end and text.endswith(old[:-1]):
         yield Span(last, len(text), new.removesuffix("\n"))
+
+
+def _is_shallow(text: str, spans: Sequence[Span], old: str, new: str) -> bool:
+    """Whether a place begins within the indentation of its line, and the indentation of more lines depends on it."""
+    if old[0] not in " \t" or all("\n" not in each.removesuffix("\n") for each in (old, new)):
+        return False
+    starts = (
+        max(text.rfind("\n", max(span.start - MAX_INDENT, 0), span.start) + 1, span.start - MAX_INDENT)
+        for span in spans
+    )
+    return any(text[start : span.start].isspace() for start, span in zip(starts, spans, strict=True))
 
 
 def _trailing(text: str, old: str, new: str) -> Iterator[Span]:
@@ -187,11 +219,26 @@ def _typographic(text: str, old: str, new: str) -> Iterator[Span]:
     """Places that differ in the form of quotes, dashes and spaces only."""
     for span in _exact(text.translate(_PLAIN), old.translate(_PLAIN), new, overlapping=True):
         found = text[span.start : span.end]
-        pieces = (
-            found[part.start : part.end] if part.is_equal else span.new[part.new_start : part.new_end]
-            for part in stretches(old[: len(found)], span.new)
-        )
-        yield Span(span.start, span.end, "".join(pieces))
+        yield Span(span.start, span.end, _kept_letters(found, old[: len(found)], span.new))
+
+
+def _kept_letters(found: str, old: str, new: str) -> str:
+    """*new*, but letters of *old* that the change does not touch as they stand in *found*, one for one."""
+    found_lines, old_lines, new_lines = (text.split("\n") for text in (found, old, new))
+    pieces: list[str] = []
+    for lines in stretches(old_lines, new_lines):
+        if lines.is_equal:
+            pieces += found_lines[lines.start : lines.end]
+        elif lines.new_end > lines.new_start:
+            there, before = ("\n".join(text[lines.start : lines.end]) for text in (found_lines, old_lines))
+            after = "\n".join(new_lines[lines.new_start : lines.new_end])
+            pieces.append(
+                "".join(
+                    there[part.start : part.end] if part.is_equal else after[part.new_start : part.new_end]
+                    for part in stretches(before, after)
+                )
+            )
+    return "\n".join(pieces)
 
 
 def _kept(found: str, old: str, new: str, shifted: str | None = None) -> str:
@@ -226,7 +273,7 @@ def _line_numbers(text: str, spans: Sequence[Span]) -> Iterator[int]:
         yield line
 
 
-def _miscounted(text: str, lines: Sequence[int], said: str, expected: int | None, tier: str) -> str:
+def _miscounted(text: str, lines: Sequence[int], said: str, expected: int | None, tier: str, *, is_tool: bool) -> str:
     shown = lines[:MAX_SHOWN]
     more = ", …" if len(lines) > MAX_SHOWN else ""
     how = "" if tier == TIERS[0] else f" apart from {tier}"
@@ -236,7 +283,7 @@ def _miscounted(text: str, lines: Sequence[int], said: str, expected: int | None
     if expected is not None and expected != len(lines):
         advice = f"Nothing was changed, because expected_replacements is {expected}."
     elif tier == TIERS[0]:
-        advice = "Add surrounding lines to make it unique, or set replace_all to true."
+        advice = "Add surrounding lines to make it unique" + (", or set replace_all to true." if is_tool else ".")
     rows = text.split("\n")
     return "\n".join([f"{said}. {advice}", *(_context(rows, line) for line in shown)])
 

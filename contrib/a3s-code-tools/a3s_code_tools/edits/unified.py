@@ -9,6 +9,9 @@ from a3s_code_tools.edits.text import EditError
 
 __all__ = ["parse_unified"]
 
+MAX_NAMES_CHARS = 10_000
+"""Characters of a "diff --git" line whose names are told apart without quotes, which takes quadratic time."""
+
 _NUMBERS = re.compile(r"@@ *-(\d{1,12})(?:, ?(\d{1,12}))? \+(\d{1,12})(?:, ?(\d{1,12}))?(?: *@@.*)?")
 _NO_NUMBERS = re.compile(r"-\S* \+\S*")
 _STAMP = re.compile(
@@ -22,6 +25,7 @@ _BOUNDARY = re.compile(
     r"@@|diff |Index: |Only in |Binary files |GIT binary patch|```|\*\*\* |={20,}|From [0-9a-f]{40} |old mode |"
     r"new mode |rename from |copy from "
 )
+_ENVELOPE = re.compile(r"\*\*\* (Begin Patch|(Add|Update|Delete) File:)")
 _GIT = ("a/", "b/")
 # of git with diff.mnemonicPrefix; the last is that of git diff -R
 _PREFIXES = (_GIT, ("i/", "w/"), ("c/", "i/"), ("c/", "w/"), ("o/", "w/"), ("1/", "2/"), ("b/", "a/"))
@@ -53,6 +57,7 @@ class _Reader:
         self._next = 0
         self._path = path
         self._found: list[tuple[Section, list[Hunk]]] = []
+        self._is_close = False  # no empty line since the last header or hunk
 
     def sections(self) -> tuple[Section, ...]:
         """What was read.
@@ -87,17 +92,23 @@ class _Reader:
         return self._lines[index] if index < len(self._lines) else None
 
     def _skip(self, line: str) -> None:
-        """Passes over prose; a change that no hunk claims is none."""
-        if self._found and not self._found[-1][1] and line[:1] in ("+", "-") and self._was_header:
+        """Passes over prose; a change that no hunk claims would be left out without a word."""
+        if _ENVELOPE.match(line):
+            raise EditError(
+                f"line {self._next + 1}, {line[:80]!r}, is not of a unified diff; nothing was changed. Send one or the "
+                "other."
+            )
+        if line.startswith(("--- ", "+++ ")) and (self._line(1) or "").startswith("@@"):
+            raise EditError(
+                f"line {self._next + 1} of the diff, {line[:80]!r}, is half of a header; write --- and +++ lines both"
+            )
+        self._is_close = self._is_close and bool(line.strip())
+        if self._is_close and line[:1] in ("+", "-") and line.strip("- "):
             raise EditError(
                 f"line {self._next + 1} of the diff, {line[:80]!r}, stands outside of any hunk; begin each hunk "
-                'with a line "@@ -line,count +line,count @@" or "@@"'
+                'with a line "@@ -line,count +line,count @@" or "@@", and each line that stays with a blank'
             )
         self._next += 1
-
-    @property
-    def _was_header(self) -> bool:
-        return self._lines[self._next - 1].startswith("+++ ")
 
     def _require_section(self) -> None:
         if self._found:
@@ -110,6 +121,7 @@ class _Reader:
         at = self._next + 1
         old, new = (_plain_name(self._lines[self._next + ahead][4:]) for ahead in (0, 1))
         self._next += 2
+        self._is_close = True
         self._found.append((_section(*_stripped(old, new), at), []))
 
     def _git_section(self) -> None:
@@ -167,6 +179,7 @@ class _Reader:
         )
         _require_order(hunk)
         self._found[-1][1].append(hunk)
+        self._is_close = True
 
     def _counted(self, old: int, new: int) -> list[Line] | None:
         """The body as the header counts it; None when what follows shows that the counts are wrong."""
@@ -204,6 +217,8 @@ class _Reader:
             return len(following) == 1 or following[1].startswith("@@")
         if line in {"-- ", "--"}:  # the signature of git format-patch
             return bool(following and re.fullmatch(r"\d+\.\d+[\w.-]*", following[0]))
+        if line.startswith("+++ ") and following and following[0].startswith("@@"):  # half a header
+            return True
         return bool(_BOUNDARY.match(line))
 
     def _is_header(self, index: int) -> bool:
@@ -326,6 +341,8 @@ def _git_names(text: str) -> tuple[str, ...] | None:
     text = text.rstrip("\r")
     if found := re.fullmatch(r'("(?:[^"\\]|\\.)*"|[^"]\S*) ("(?:[^"\\]|\\.)*"|[^" ]\S*)', text):
         return _unquoted(found[1]), _unquoted(found[2])
+    if len(text) > MAX_NAMES_CHARS:
+        return None
     for blank in re.finditer(" ", text):
         old, new = _unquoted(text[: blank.start()]), _unquoted(text[blank.end() :])
         if len(set(_stripped(old, new))) == 1:
