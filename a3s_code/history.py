@@ -104,7 +104,8 @@ class VersionedWorkspace(Workspace):
 
     A file that this call read and that somebody changed since is not written. Made on the session's event loop; its
     methods may be called from any thread. Called on the loop itself, where waiting for the disk would wait for ever,
-    a change is recorded right after it was made instead of before.
+    a change is recorded right after it was made instead of before. A call that was cancelled while it waited changes
+    nothing any more; one that has begun may bring its files to their end.
 
     Args:
         folder: The real workspace.
@@ -119,6 +120,9 @@ class VersionedWorkspace(Workspace):
         self._pen = _Pen(transcript)
         self._read: dict[str, str | None] = {}
         self._seen: dict[str, str] = {}
+        self._own = threading.Lock()
+        self._has_begun = False
+        self._is_over = False
 
     @property
     def root(self) -> Path:
@@ -164,7 +168,9 @@ class VersionedWorkspace(Workspace):
         self._mark(self._name(path), _digest(data))
 
     async def finish(self) -> None:
-        """Records what is not recorded yet."""
+        """The call is over; records what is not recorded yet."""
+        with self._own:
+            self._is_over = True
         await self._pen.finish()
         if self._seen:
             seen, self._seen = self._seen, {}
@@ -176,6 +182,7 @@ class VersionedWorkspace(Workspace):
         target = self._folder.resolve(path, write=True)
         name, after = self._folder.relative(target), None if data is None else _digest(data)
         with _locked(target, path, waits=not self._pen.is_on_loop()):
+            self._begin(path)
             state = self._folder.look(path, max_bytes=LARGEST_KEPT_BYTES)
             if self._read.get(name, state.digest) != state.digest:
                 raise ToolError(
@@ -190,6 +197,12 @@ class VersionedWorkspace(Workspace):
             self._read[name] = after
             if after is not None:
                 self._mark(name, after)
+
+    def _begin(self, path: str) -> None:
+        with self._own:
+            if self._is_over and not self._has_begun:
+                raise ToolError(f"{path} was not changed: the call is over", ToolErrorKind.INTERRUPTED)
+            self._has_begun = True
 
     def _mark(self, name: str, digest: str) -> None:
         if self._author.is_model:

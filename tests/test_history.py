@@ -523,6 +523,24 @@ def test_a_thread_that_outlives_its_session_changes_nothing(folder: Path) -> Non
     assert files(folder) == {}
 
 
+def test_a_call_that_is_over_before_its_turn_changes_nothing(folder: Path) -> None:
+    """It was cancelled while another call was changing the file; one that had begun goes on to its end."""
+
+    async def main() -> None:
+        async with desk(folder) as one:
+            late = one.call()
+            await late.finish()
+            with pytest.raises(ToolError, match="the call is over"):
+                await in_thread(late.write_bytes, "a", b"new")
+            begun = one.call()
+            await in_thread(begun.write_bytes, "b", b"1")
+            await begun.finish()
+            await in_thread(begun.write_bytes, "c", b"2")
+            assert files(folder) == {"b": b"1", "c": b"2"}
+
+    run(main())
+
+
 def test_a_lost_blob_refuses_the_undo_before_anything_changes(folder: Path, tmp_path: Path) -> None:
     async def main() -> None:
         async with desk(folder, FileSessionStore(tmp_path / "sessions")) as one:

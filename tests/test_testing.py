@@ -587,6 +587,21 @@ def test_a_redirect_goes_through_the_same_check():
         run(fetched(http, "web", "https://example.org/"))
 
 
+def test_who_keeps_the_host_gets_the_redirect_to_another_one_as_the_answer():
+    http = RecordingHttp(
+        Page(status=302, headers={"location": "https://www.example.org/a"}),
+        Page(status=302, headers={"location": "https://other.example/"}),
+    )
+
+    async def status() -> int:
+        request = HttpRequest(method="GET", url="https://example.org/", keeps_host=True)
+        async with http.public_web().send(request) as response:
+            return response.status
+
+    assert run(status()) == 302
+    assert len(http.requests) == 2
+
+
 def test_a_call_with_its_own_id_is_used_as_it_is():
     asked = ToolCall(id="fixed", name="ls")
     assert run(ScriptedClient(asked).complete(ASK)).message.tool_calls[0].id == "fixed"

@@ -20,13 +20,24 @@ class HttpTimeouts:
 
 @frozen(kw_only=True)
 class HttpRequest:
-    """One request; *headers* in order, *body* ready as bytes."""
+    """One request.
+
+    Args:
+        method: GET, POST, …
+        url: Absolute.
+        headers: In order.
+        body: Ready as bytes.
+        timeouts: Its limits.
+        keeps_host: A redirect to another host (other than with or without "www.") is not followed: it is the answer, so
+            that whoever asked can judge the new address.
+    """
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     body: bytes = field(default=b"", repr=False)
     timeouts: HttpTimeouts = HttpTimeouts()
+    keeps_host: bool = False
 
 
 class HttpResponse(Protocol):

@@ -92,7 +92,10 @@ class _Bound(BoundHttp):
             page = self._http.answer(evolve(request, url=url))
             if left == 0 or page.status not in (301, 302, 303, 307, 308) or "location" not in page.headers:
                 break
-            url, left = urljoin(url, page.headers["location"]), left - 1
+            following = urljoin(url, page.headers["location"])
+            if request.keeps_host and _host(following) != _host(url):
+                break
+            url, left = following, left - 1
         yield _Answer(page, url)
 
 
@@ -119,6 +122,10 @@ class _Answer(HttpResponse):
             yield piece
         if self._page.then is not None:
             raise self._page.then
+
+
+def _host(url: str) -> str:
+    return (urlsplit(url).hostname or "").removeprefix("www.")
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

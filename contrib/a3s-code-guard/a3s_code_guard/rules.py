@@ -85,17 +85,34 @@ def covers_target(rule: PermissionRule, target: Target, workspace: str, *, broad
         rule: The rule; its tool is not looked at.
         target: What the call touches.
         workspace: Canonical absolute path.
-        broad: For deny and ask: a pattern for a folder's entries also matches what lies deeper.
+        broad: For deny and ask: a pattern for a folder's entries also matches what lies deeper, and one for a host
+            also matches where the host's name stands further behind.
     """
     if rule.pattern == "*":
         return True
     match target:
         case PathTarget(path=path):
             return _covers_path(rule.pattern, path, workspace, broad=broad)
+        case UrlTarget(url=text) if not broad:
+            return _url(rule.pattern).fullmatch(text) is not None
         case UrlTarget(url=text) | OtherTarget(text=text):
             return _glob(rule.pattern, "any").fullmatch(text) is not None
         case CommandTarget(command=command):
             return command == rule.pattern
+
+
+@lru_cache(maxsize=1024)
+def _url(pattern: str) -> re.Pattern[str]:
+    """An allow rule's address: a host alone is the whole site, and "*" in it stays in it.
+
+    Else `https://*.python.org/*` would allow https://evil.example/a.python.org/.
+    """
+    scheme, is_whole, rest = pattern.rpartition("://")
+    host, slash, path = rest.partition("/")
+    in_host = "[^/?#@]*".join(re.escape(part) for part in re.split(r"\*+", host))
+    in_scheme = "[a-z]+".join(re.escape(part) for part in scheme.split("*")) if is_whole else "https?"
+    below = slash + _sequence(path, "") if slash else "(?:[/?].*)?"
+    return re.compile(f"{in_scheme}://{in_host}{below}", re.DOTALL)
 
 
 def _covers_path(pattern: str, path: str, workspace: str, *, broad: bool) -> bool:

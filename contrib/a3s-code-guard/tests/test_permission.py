@@ -248,6 +248,39 @@ def test_urls_are_matched_whole():
     assert judge(policy, "web_fetch", UrlTarget("https://example.com.evil/a")) is ASK
 
 
+@pytest.mark.parametrize(
+    ("rule", "url", "decision"),
+    [
+        ("https://*.python.org/*", "https://docs.python.org/3/", ALLOW),
+        ("https://*.python.org/*", "https://evil.example/a.python.org/3/", ASK),
+        ("https://*.python.org/*", "https://evil.example/?a.python.org/", ASK),
+        ("https://*.python.org/*", "https://evil.example#.python.org/", ASK),
+        ("*.python.org/*", "https://docs.python.org/3/", ALLOW),
+        ("*.python.org/*", "https://evil.example/a.python.org/", ASK),
+        ("docs.python.org/3/*", "http://docs.python.org/3/a/b", ALLOW),
+        ("docs.python.org/3/*", "http://docs.python.org/2/", ASK),
+        ("*://docs.python.org/*", "http://docs.python.org/", ALLOW),
+        ("https://a.example/*", "http://a.example/", ASK),
+        ("https://a.example/*?q=*", "https://a.example/b/c?q=1", ALLOW),
+        ("https://*", "https://a.example/b", ALLOW),
+        ("https://*", "http://a.example/b", ASK),
+        ("docs.python.org", "https://docs.python.org/3/?a", ALLOW),
+        ("docs.python.org", "https://docs.python.org.evil.example/", ASK),
+        ("docs.python.org", "https://evil.example/docs.python.org", ASK),
+        ("https://*/*", "https://a.example/b", ALLOW),
+    ],
+)
+def test_a_star_in_an_allowed_host_stays_in_the_host(rule: str, url: str, decision: Decision):
+    assert judge(PermissionPolicy().allow(f"web_fetch({rule})"), "web_fetch", UrlTarget(url)) is decision
+
+
+@pytest.mark.parametrize("rule", ["https://*evil*", "*.evil.example/*", "https://*.evil.example/*"])
+def test_a_denied_host_is_denied_wherever_it_stands(rule: str):
+    policy = PermissionPolicy().allow("web_fetch").deny(f"web_fetch({rule})")
+    for url in ("https://www.evil.example/", "https://a.example/?to=https://www.evil.example/x"):
+        assert judge(policy, "web_fetch", UrlTarget(url)) is DENY
+
+
 @pytest.mark.parametrize("text", ["bash(rm", "", "a b", "bash)x("])
 def test_a_malformed_rule_is_an_error(text: str):
     with pytest.raises(ConfigError, match="neither"):

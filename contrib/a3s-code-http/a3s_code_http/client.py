@@ -283,12 +283,13 @@ class _PublicWeb:
             response = await self._ask(request, address, watch)
             try:
                 location = response.headers.get("location") if response.status_code in _REDIRECTS else None
-                if location is None:
+                following = None if location is None else follow(address, location)
+                if following is None or (request.keeps_host and not following.is_at(address)):
                     yield _Answer(response, address.url, watch, self._max_bytes)
                     return
             finally:
                 await response.aclose()
-            request, address = _redirected(request, address, follow(address, location), response.status_code)
+            request, address = _redirected(request, address, following, response.status_code)
         raise ToolError(f"Stopped after {MAX_REDIRECTS} redirects; is there a loop?", ToolErrorKind.DENIED)
 
     async def _ask(self, request: HttpRequest, address: Address, watch: "_Watch") -> "httpx2.Response":

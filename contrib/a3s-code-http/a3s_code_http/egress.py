@@ -58,6 +58,13 @@ class Address:
     def url(self) -> str:
         return f"{self.scheme}://{self.netloc}{self.target}"
 
+    def is_at(self, other: "Address") -> bool:
+        """Whether it is on the host of *other*: "www." and a change between the usual ports make no difference."""
+        ports = {self.port, other.port}
+        return self.host.removeprefix("www.") == other.host.removeprefix("www.") and (
+            len(ports) == 1 or ports == set(_PORTS.values())
+        )
+
     @property
     def is_loopback(self) -> bool:
         """Whether it is this machine by its name or number; nothing is looked up."""

@@ -439,6 +439,16 @@ def test_a_redirect_to_another_origin_takes_no_credentials_along():
 
 
 @pytest.mark.usefixtures("loopback_is_public")
+def test_who_keeps_the_host_gets_the_redirect_to_another_one_as_the_answer():
+    elsewhere = "http://other.example/"
+    turns = [Status(302, headers={"location": "/next"}), Status(302, headers={"location": elsewhere})]
+    with LoopbackServer(turns) as server:
+        status, headers, _, url = browse(server, keeps_host=True)
+        assert len(server.requests) == 2
+    assert (status, headers["location"], url.rpartition("/")[2]) == (302, elsewhere, "next")
+
+
+@pytest.mark.usefixtures("loopback_is_public")
 @pytest.mark.parametrize(
     ("status", "method", "body"), [(301, "GET", b""), (302, "GET", b""), (303, "GET", b""), (307, "POST", b"{}")]
 )

@@ -39,6 +39,23 @@ async def walk(row: dict, resolver: ScriptedResolver) -> None:
         await admit(address, resolver)
 
 
+@pytest.mark.parametrize(
+    ("url", "is_same"),
+    [
+        ("https://a.example/x", True),
+        ("http://www.a.example/", True),
+        ("http://a.example:443/", True),
+        ("https://a.example:8443/", False),
+        ("https://b.a.example/", False),
+        ("https://a.example.evil.example/", False),
+        ("https://wwwa.example/", False),
+    ],
+)
+def test_a_host_is_the_same_with_and_without_www_on_the_usual_ports(url: str, is_same: bool):
+    assert parse(url).is_at(parse("https://a.example/")) is is_same
+    assert parse("https://a.example/").is_at(parse(url)) is is_same
+
+
 def answer(row: dict) -> str:
     answers = row["resolves_to"]
     resolver = ScriptedResolver(*answers) if isinstance(answers[0], list) else ScriptedResolver(answers)

@@ -3,7 +3,7 @@
 import re
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-__all__ = ["one_line_url", "page_key", "plain_url", "shown_url"]
+__all__ = ["host_of", "one_line_url", "page_key", "plain_url", "shown_url"]
 
 _USER = re.compile(r"^([a-z][a-z0-9+.-]*://)[^/?#@]*@", re.IGNORECASE)
 _PARAMETER = re.compile(r"(?<=[?&;#])([^?=&;#]+)=([^&;#]*)")
@@ -25,7 +25,8 @@ def _shown_parameter(match: re.Match[str]) -> str:
 
 
 _WEB = re.compile(
-    r"(?P<scheme>https?)://(?P<host>[^/?#]*?)(?::(?P<port>[0-9]{1,5}))?(?P<path>/[^?#]*)?(?P<query>\?[^#]*)?(?:#.*)?",
+    r"(?P<scheme>https?)://(?P<host>\[[^]/?#]*\]|[^/?#:[]*)(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<path>/[^?#]*)?(?P<query>\?[^#]*)?(?:#.*)?",
     re.IGNORECASE | re.ASCII | re.DOTALL,
 )
 _PORTS = {"http": 80, "https": 443}
@@ -41,8 +42,17 @@ def plain_url(url: str) -> str:
     if parts is None:
         return url
     scheme, port = parts["scheme"].lower(), int(parts["port"] or 0)
-    place = parts["host"].lower().removesuffix(".") + (f":{port}" if port not in (0, _PORTS[scheme]) else "")
+    place = parts["host"].lower().rstrip(".") + (f":{port}" if port not in (0, _PORTS[scheme]) else "")
     return f"{scheme}://{place}{_without_dots(parts['path'] or '/')}{parts['query'] or ''}"
+
+
+def host_of(url: str) -> str | None:
+    """The host with a port that is not a usual one, without "www."; None when *url* is no web address."""
+    parts = _WEB.fullmatch(url)
+    if parts is None:
+        return None
+    port = "" if int(parts["port"] or 0) in (0, *_PORTS.values()) else f":{parts['port']}"
+    return parts["host"].lower().rstrip(".").removeprefix("www.") + port
 
 
 def _without_dots(path: str) -> str:

@@ -4,7 +4,7 @@ import re
 
 __all__ = ["EDIT", "PATCH", "edit_for", "is_patch_family", "patch_for"]
 
-_PATCH_FAMILY = re.compile(r"(?:^|[/.:])(?:gpt(?:$|-)|chatgpt|codex|o\d+(?:$|[-:@]))")
+_PATCH_FAMILY = re.compile(r"(?:^|[/.:_-])(?:gpt(?:$|-|\d(?:o|$|[-.]))|chatgpt|codex)|(?:^|[/.:])o\d+(?:$|[-:@])")
 
 _COPY = (
     "Copy old_string exactly, with its indentation and without the line numbers that read shows; it must occur once "

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from http import HTTPStatus
+from urllib.parse import urljoin
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from a3s_code.plugin import (
     A3SCodeError,
@@ -28,7 +29,7 @@ from a3s_code.plugin import (
     UrlTarget,
     in_thread,
 )
-from a3s_code_tools.addresses import page_key, plain_url, shown_url
+from a3s_code_tools.addresses import host_of, one_line_url, page_key, plain_url, shown_url
 from a3s_code_tools.charset import decoded
 from a3s_code_tools.output import MAX_OUTPUT_BYTES
 from a3s_code_tools.page import PageKind, kind_of, media_type_of, refresh_of
@@ -44,6 +45,7 @@ MAX_CHARS = 100_000
 MAX_REFRESHES = 3
 EXCERPT_BYTES = 65_536
 EXCERPT_CHARS = 500
+MAX_URL_CHARS = 16_384
 
 _ACCEPT = "text/html,application/xhtml+xml,text/markdown,text/plain;q=0.9,application/json;q=0.9,*/*;q=0.5"
 
@@ -130,6 +132,8 @@ class WebFetchTool:
 
     async def _read(self, url: str, args: JsonObject, timeout_s: float) -> ToolOutput:
         fetched = await self._fetched(url, timeout_s)
+        if fetched.sent_on is not None:
+            return _elsewhere(fetched, fetched.sent_on)
         match fetched.kind:
             case PageKind.IMAGE:
                 return _image(fetched)
@@ -147,12 +151,16 @@ class WebFetchTool:
         return _part(fetched, url, text, offset, min(limit, MAX_CHARS))
 
     async def _fetched(self, url: str, timeout_s: float) -> "_Fetched":
-        """The page, after redirects and after the pages that only send their reader on."""
+        """The page, after redirects and after the pages that only send their reader on, on the same host."""
         for _ in range(MAX_REFRESHES + 1):
             fetched = await self._get(url, timeout_s)
-            target = await in_thread(fetched.refreshed_to) if fetched.kind is PageKind.HTML else None
+            if fetched.sent_on is not None or fetched.kind is not PageKind.HTML:
+                return fetched
+            target = await in_thread(fetched.refreshed_to)
             if target is None or plain_url(target) == plain_url(fetched.url):
                 return fetched
+            if host_of(target) not in (None, host_of(fetched.url)):
+                return evolve(fetched, sent_on=target)
             url = target
         raise ToolError(
             f"Stopped after {MAX_REFRESHES} pages that send their reader on; is there a loop?", ToolErrorKind.FAILED
@@ -160,27 +168,35 @@ class WebFetchTool:
 
     async def _get(self, url: str, timeout_s: float) -> "_Fetched":
         limits = HttpTimeouts(connect_s=min(timeout_s, 10.0), read_s=timeout_s, total_s=timeout_s)
-        request = HttpRequest(method="GET", url=url, headers=(("Accept", _ACCEPT),), timeouts=limits)
+        # another host is another question for the gate
+        request = HttpRequest(method="GET", url=url, headers=(("Accept", _ACCEPT),), timeouts=limits, keeps_host=True)
         async with self._web.send(request) as response:
             media_type, charset = media_type_of(response.headers.get("content-type", ""))
             body = await _body(response, url)
+            location = response.headers.get("location") if response.status in _REDIRECTS else None
             fetched = _Fetched(
-                url=response.url, status=response.status, media_type=media_type, charset=charset, body=body
+                url=response.url,
+                status=response.status,
+                media_type=media_type,
+                charset=charset,
+                body=body,
+                sent_on=None if location is None else urljoin(response.url, location),
             )
-            if not 200 <= response.status < 300:
+            if fetched.sent_on is None and not 200 <= response.status < 300:
                 raise await _status_error(fetched, response.headers.get("retry-after"), timeout_s)
             return fetched
 
 
 @frozen(kw_only=True)
 class _Fetched:
-    """What a server answered."""
+    """What a server answered; *sent_on* is an address on another host that it names instead of an answer."""
 
     url: str
     status: int
     media_type: str
     charset: str
     body: bytes = field(repr=False)
+    sent_on: str | None = None
     kind: PageKind = field(init=False)
 
     @kind.default
@@ -226,12 +242,23 @@ async def _status_error(fetched: _Fetched, retry_after: str | None, timeout_s: f
     return ToolError(text, _KINDS.get(fetched.status, ToolErrorKind.FAILED))
 
 
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KINDS = {
     404: ToolErrorKind.NOT_FOUND,
     410: ToolErrorKind.NOT_FOUND,
     408: ToolErrorKind.TIMEOUT,
     504: ToolErrorKind.TIMEOUT,
 }
+
+
+def _elsewhere(fetched: _Fetched, target: str) -> ToolOutput:
+    """Where the reader is sent: on another host other rules may hold, so that the model has to ask for it."""
+    target = one_line_url(target)
+    text = (
+        f"{shown_url(fetched.url)} sends its readers on to another host, which was not opened. To read it, call "
+        f"web_fetch with this address:\n{target[:MAX_URL_CHARS]}"
+    )
+    return ToolOutput(text=text, metadata={**_facts(fetched), "redirect": target[:MAX_URL_CHARS]})
 
 
 def _image(fetched: _Fetched) -> ToolOutput:

@@ -1,7 +1,7 @@
 """Secrets in addresses are not shown, one address has one spelling for rules, and one page has one key."""
 
 import pytest
-from a3s_code_tools.addresses import one_line_url, page_key, plain_url, shown_url
+from a3s_code_tools.addresses import host_of, one_line_url, page_key, plain_url, shown_url
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -98,3 +98,16 @@ def test_any_text_can_be_asked_about(text: str):
         shown_url(url)
         assert plain_url(plain_url(url)) == plain_url(url)
         assert one_line_url(url).encode().splitlines() in ([], [one_line_url(url).encode()])
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://WWW.Site.example/a", "site.example"),
+        ("http://site.example:443/", "site.example"),
+        ("http://site.example.:8080/", "site.example:8080"),
+        ("file:///etc/passwd", None),
+    ],
+)
+def test_the_host_is_told_without_www_and_the_usual_ports(url: str, host: str | None):
+    assert host_of(url) == host

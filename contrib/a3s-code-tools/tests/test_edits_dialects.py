@@ -16,6 +16,9 @@ from a3s_code_tools.patch import PatchTool
     [
         "gpt",
         "gpt-4.1",
+        "gpt4o",
+        "gpt5-mini",
+        "team_gpt-4o",
         "gpt-5-codex",
         "openai/gpt-5",
         "openai.gpt-oss-120b-1:0",

@@ -36,8 +36,9 @@ async def resolve(host: str, port: int) -> list[str]:
 class Site:
     """A server with a script, known as site.example."""
 
-    def __init__(self, server: LoopbackServer, use: ToolUse):
+    def __init__(self, server: LoopbackServer, script: list[Turn], use: ToolUse):
         self.server = server
+        self.script = script
         self.port = server.url.rpartition(":")[2]
         self.sent: list[Sent] = []
         self._use = use
@@ -69,8 +70,9 @@ def site(use: ToolUse) -> Iterator[Open]:
     servers: list[LoopbackServer] = []
 
     def opened(*turns: Turn) -> Site:
-        servers.append(LoopbackServer(turns).__enter__())
-        return Site(servers[-1], use)
+        script = list(turns)
+        servers.append(LoopbackServer(script).__enter__())
+        return Site(servers[-1], script, use)
 
     yield opened
     for server in servers:
@@ -304,8 +306,44 @@ def test_no_way_leads_inside(site: Open, way: str, target: str):
         else html(f'<meta http-equiv="refresh" content="0; url={target}">')
     )
     page = site(turn)
-    assert page.refusal().kind is ToolErrorKind.DENIED
+    try:  # another host is named, what is no web address refused
+        error = page.refusal(url=str(page.fetch().metadata["redirect"]))
+    except ToolError as refused:
+        error = refused
+    assert error.kind is ToolErrorKind.DENIED
     assert {sent.connected_to for sent in page.sent} == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("way", ["redirect", "meta"])
+def test_another_host_is_named_and_not_opened(site: Open, way: str):
+    """Rules may say otherwise of it: the model asks for it, and the gate judges that."""
+    target = "http://other.example/b?token=x"
+    turn = (
+        Status(302, headers={"location": target})
+        if way == "redirect"
+        else html(f'<meta http-equiv="refresh" content="0; url={target}">')
+    )
+    page = site(turn)
+    said = page.fetch("/a/page?token=y")
+    assert said.text == (
+        f"{page.url('/a/page?token=***')} sends its readers on to another host, which was not opened. To read it, call "
+        f"web_fetch with this address:\n{target}"
+    )
+    assert said.metadata["redirect"] == target
+    assert len(page.sent) == 1
+
+
+@pytest.mark.parametrize("way", ["redirect", "meta"])
+def test_www_is_the_same_host(site: Open, way: str):
+    page = site()
+    target = page.url("/b", "www.site.example")
+    turn = (
+        Status(301, headers={"location": target})
+        if way == "redirect"
+        else html(f'<meta http-equiv="refresh" content="0; url={target}">')
+    )
+    page.script += [turn, html("<h1>There</h1>")]
+    assert page.fetch().text == f"[redirected to {target}]\n\n# There"
 
 
 def test_pages_that_send_each_other_their_reader_end(site: Open):
