@@ -1,6 +1,5 @@
 """The ls tool: what is in a folder."""
 
-import asyncio
 import os
 import stat
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from a3s_code.plugin import (
     ToolSpec,
     ToolUse,
     Workspace,
+    in_thread,
 )
 from a3s_code_tools.folder import opened
 from a3s_code_tools.output import fitting, shown
@@ -60,7 +60,7 @@ class LsTool:
     async def run(self, args: JsonObject, use: ToolUse) -> ToolOutput:
         limit = args.get("limit")
         most = min(limit, MAX_ENTRIES) if isinstance(limit, int) else MAX_ENTRIES
-        return await asyncio.to_thread(_list, str(args.get("path") or "."), most, use.workspace)
+        return await in_thread(_list, str(args.get("path") or "."), most, use.workspace)
 
 
 def _list(path: str, limit: int, workspace: Workspace) -> ToolOutput:

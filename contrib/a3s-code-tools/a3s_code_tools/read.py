@@ -1,6 +1,5 @@
 """The read tool: the lines of files with their numbers, and images."""
 
-import asyncio
 import os
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -24,6 +23,7 @@ from a3s_code.plugin import (
     ToolUse,
     Workspace,
     image_type,
+    in_thread,
 )
 from a3s_code_tools.edits.text import EditError, TextFile
 from a3s_code_tools.folder import open_regular, opened
@@ -128,11 +128,11 @@ class ReadTool:
         if "files" not in args:
             if not wanted:
                 raise ToolError("file_path parameter is required (or files)", ToolErrorKind.INVALID_ARGUMENT)
-            return await asyncio.to_thread(_read, wanted[0], use.workspace, MAX_OUTPUT_BYTES)
+            return await in_thread(_read, wanted[0], use.workspace, MAX_OUTPUT_BYTES)
         if "file_path" in args:
             raise ToolError("give file_path or files, not both", ToolErrorKind.INVALID_ARGUMENT)
         budget = min(_count(args.get("max_bytes"), SHARED_BYTES), MAX_OUTPUT_BYTES)
-        return await asyncio.to_thread(_read_all, wanted, use.workspace, budget)
+        return await in_thread(_read_all, wanted, use.workspace, budget)
 
 
 def _wanted(args: JsonObject) -> Sequence[_Wanted]:
