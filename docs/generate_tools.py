@@ -56,6 +56,8 @@ def _tools() -> Iterator[Tool]:
 def _section(spec: ToolSpec) -> Iterator[str]:
     description = spec.description.replace("<", "&lt;").replace("*", "\\*")
     yield f"## {spec.name}\n\n{description}\n"
+    if spec.describe is not None:
+        yield f"To models of the GPT families it says:\n\n```text\n{spec.describe('gpt')}\n```\n"
     yield f"- Effects: {_by_the_call(_words(spec.effects_for(example)) for example in _examples(spec))}"
     yield f"- Lane: {_lane(spec)}"
     yield f"- Default permission: {_permission(spec)}\n"
