@@ -473,7 +473,7 @@ CASES = [
 CASES += [pytest.param(b"\x04", False, id="end of input"), pytest.param(b"yesterday\n", False, id="a word with y")]
 
 
-@pytest.mark.parametrize(("typed", "runs"), CASES)
+@pytest.mark.parametrize(("typed", "runs"), [*CASES, pytest.param(b"a\n", True, id="always")])
 def test_on_a_terminal_a_person_is_asked_and_only_yes_runs_it(shell, typed, runs):
     shell.configure(RUNS)
     done = on_a_terminal(shell, ["run it please"], once("run it?", typed))
@@ -519,6 +519,16 @@ def test_ctrl_c_at_the_question_refuses_and_ends(tmp_path, kind):
 
     assert not (shell.cwd / "ran.txt").exists()
     assert "To go on: a3s-code --resume" in done.out
+    assert done.code == ExitCode.INTERRUPTED
+
+
+@pytest.mark.parametrize("kind", [Shell, PlainShell])
+def test_what_follows_ctrl_c_has_a_line_of_its_own(tmp_path, kind):
+    shell = kind(tmp_path)
+    shell.configure(WAITS)
+    done = on_a_terminal(shell, ["--permissive", "wait for me"], once("sleep 50", b"\x03"))
+
+    assert "^C\r\n" in done.out
     assert done.code == ExitCode.INTERRUPTED
 
 
@@ -757,6 +767,10 @@ def test_check_runs_the_contract_suite(shell):
     done = shell.run("plugins", "check", "bash_sandbox:local")
 
     assert (done.code, done.err) == (0, "")
+
+
+def test_check_says_which_plugins_need_a_test_of_their_own(shell):
+    assert "tool:edit cannot be checked by its name alone" in shell.refused("plugins", "check", "edit")
 
 
 def test_check_says_what_to_install(shell):

@@ -73,5 +73,12 @@ def _check(offer: Offer) -> int:
         raise UsageError(f"{offer.id} fills no extension point; there is no contract to check")
     if importlib.util.find_spec("a3s_code_testing") is None:
         raise UsageError("contract suites are in a distribution of their own: pip install a3s-code-testing")
-    done = subprocess.run([sys.executable, "-m", "a3s_code_testing", offer.group, offer.name], check=False)
-    return done.returncode if done.returncode in (ExitCode.OK, ExitCode.USAGE) else ExitCode.FAILED
+    command = [sys.executable, "-m", "a3s_code_testing", offer.group, offer.name]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, errors="replace", check=False)
+    if done.returncode == ExitCode.USAGE:  # of its argument parser, which knows the points
+        raise UsageError(
+            f"{offer.id} cannot be checked by its name alone. Inherit the suite of the point in a test, "
+            "which gives it what it needs; the README of a3s-code-testing lists them"
+        )
+    sys.stderr.write(done.stderr)
+    return ExitCode.OK if done.returncode == 0 else ExitCode.FAILED

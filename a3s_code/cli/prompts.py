@@ -84,6 +84,8 @@ def follow(session: "AgentSession", prompt: str, screen: Terminal) -> str:
                     raise
                 was_interrupted = True
                 session.cancel()
+                if sys.stderr.isatty():
+                    print(file=sys.stderr)  # the terminal has written "^C"
 
 
 def read_prompt(prompt: str) -> str:

@@ -18,6 +18,7 @@ class Terminal:
 
     def __init__(self) -> None:
         self._renderer: Renderer | None = None
+        self._always: set[str] = set()
 
     def __call__(self, session: "ReplSession") -> int:
         """Holds a conversation; the exit code is 0, or 130 when the person left with Ctrl-C."""
@@ -33,10 +34,16 @@ class Terminal:
         self._renderer.render(event)
 
     async def confirm(self, request: ConfirmationRequest) -> Answer:
-        """Asks whether the call may run; an answerer for the session."""
-        from a3s_code_terminal.question import prompt_confirmation
+        """Asks whether the call may run, unless the person said "always" to such calls; an answerer for the session."""
+        from a3s_code_terminal.question import ALWAYS, call_group, prompt_confirmation
 
-        return await prompt_confirmation(request)
+        group = call_group(request)
+        if group in self._always:
+            return ALWAYS
+        answer = await prompt_confirmation(request)
+        if answer == ALWAYS:
+            self._always.add(group)
+        return answer
 
 
 repl = Terminal()

@@ -1,15 +1,18 @@
 """Shows events as they come."""
 
 import json
+from collections.abc import Mapping
 from typing import TextIO
 
 from a3s_code.events import (
     AgentEnd,
     AgentStart,
     CommandOutput,
+    ConfirmationReceived,
     ContextCompacted,
     Error,
     Event,
+    PermissionDenied,
     PersistenceFailed,
     PluginFailed,
     StepStart,
@@ -19,12 +22,14 @@ from a3s_code.events import (
     ToolStart,
     Warned,
 )
-from a3s_code.plugin import JsonObject, ToolResult
-from a3s_code_terminal.screen import Style, has_colour, styled, visible
+from a3s_code.plugin import Json, JsonObject, ToolResult
+from a3s_code_terminal.screen import Style, diff_line, has_colour, styled, visible
 
 __all__ = ["Renderer", "summary"]
 
-_TELLING = ("command", "path", "file_path", "pattern", "query", "url", "prompt", "description", "name")
+_TELLING = ("command", "pattern", "query", "url", "file_path", "path", "prompt", "description", "name")
+_MORE = ("branch", "path", "background")
+"""Shown behind the most telling argument, because it says little without them."""
 _ERROR_LINES = 8
 _DIFF_LINES = 200
 
@@ -42,6 +47,7 @@ class Renderer:
         self._colour = has_colour(out) if colour is None else colour
         self._in_line = False
         self._has_text = False
+        self._rejected: set[str] = set()
 
     def render(self, event: Event) -> None:
         """Shows one event; events that a person need not see show nothing."""
@@ -55,6 +61,12 @@ class Renderer:
                 self._line(f"… starting again: {reason}", Style.DIM)
             case ToolStart(tool_name=name, args=args):
                 self._line(f"● {name} {summary(args)}".rstrip(), Style.DIM)
+            case ConfirmationReceived(tool_id=id, approved=False):
+                self._rejected.add(id)
+            case PermissionDenied(tool_id=id, tool_name=name, args=args) if id not in self._rejected:
+                self._line(f"● {name} {summary(args)}".rstrip(), Style.DIM)  # it never starts
+            case ToolEnd(result=result) if result.call_id in self._rejected:
+                self._line("  not run", Style.DIM)  # its text is for the model: the person said it
             case ToolEnd(result=result):
                 self._result(result)
             case StepStart(step_number=number, total_steps=total, description=text):
@@ -88,9 +100,9 @@ class Renderer:
             self._omitted(len(lines) - _ERROR_LINES)
 
     def _diff(self, diff: str) -> None:
-        lines = diff.splitlines()
+        lines = [line.removesuffix("\r") for line in diff.removesuffix("\n").split("\n")]
         for line in lines[:_DIFF_LINES]:
-            self._line(line, *_diff_style(line))
+            self._own_line(diff_line(line, colour=self._colour))
         self._omitted(len(lines) - _DIFF_LINES)
 
     def _omitted(self, count: int) -> None:
@@ -106,9 +118,12 @@ class Renderer:
             self._line(f"{event.total_tokens:,} tokens{tools}{reason}", Style.DIM)
 
     def _line(self, text: str, *styles: Style) -> None:
+        self._own_line(styled(visible(text), *styles, colour=self._colour))
+
+    def _own_line(self, shown: str) -> None:
         """A line of its own, also when text without a line end was shown before."""
         start = "\n" if self._in_line else ""
-        self._write(start + styled(visible(text), *styles, colour=self._colour) + "\n")
+        self._write(f"{start}{shown}\n")
 
     def _write(self, text: str) -> None:
         if text:
@@ -118,14 +133,20 @@ class Renderer:
 
 
 def summary(args: JsonObject, width: int = 100) -> str:
-    """The arguments in one short line: the most telling one, else all of them as JSON."""
-    telling = next((value for name in _TELLING if isinstance(value := args.get(name), str)), None)
-    text = telling if telling is not None else json.dumps(dict(args), ensure_ascii=False) if args else ""
+    """The arguments in one short line: the most telling one, else those that are short, as JSON."""
+    first = next((name for name in _TELLING if isinstance(args.get(name), str)), None)
+    if first is None:
+        short = {name: value for name, value in args.items() if _is_short(value)}
+        text = json.dumps(short, ensure_ascii=False) if short else ""
+    else:
+        more = [name for name in _MORE if args.get(name) and name != first]
+        text = " ".join([str(args[first]), *(name if args[name] is True else str(args[name]) for name in more)])
     text = visible(" ".join(text.split()), one_line=True)
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def _diff_style(line: str) -> tuple[Style, ...]:
-    if line.startswith(("+++", "---")):
-        return (Style.BOLD,)
-    return {"+": (Style.GREEN,), "-": (Style.RED,), "@": (Style.CYAN,)}.get(line[:1], ())
+def _is_short(value: Json) -> bool:
+    """Whether it tells something in a line: no patch, no list of calls."""
+    if isinstance(value, list | tuple):
+        return all(isinstance(one, str) for one in value)
+    return not isinstance(value, Mapping) and "\n" not in str(value)

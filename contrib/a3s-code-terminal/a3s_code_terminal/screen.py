@@ -5,7 +5,7 @@ import unicodedata
 from enum import Enum
 from typing import TextIO
 
-__all__ = ["Style", "has_colour", "styled", "visible"]
+__all__ = ["Style", "diff_line", "has_colour", "styled", "visible"]
 
 
 class Style(Enum):
@@ -30,6 +30,11 @@ def styled(text: str, *styles: Style, colour: bool) -> str:
     return f"\x1b[{';'.join(style.value for style in styles)}m{text}\x1b[0m"
 
 
+def diff_line(line: str, *, colour: bool) -> str:
+    """A line of a diff, coloured by its mark."""
+    return styled(visible(line), *_diff_style(line), colour=colour)
+
+
 def visible(text: str, *, one_line: bool = False) -> str:
     """The text with control and invisible characters spelled out, so that it can neither steer nor deceive."""
     kept = "" if one_line else "\n\t"
@@ -38,3 +43,9 @@ def visible(text: str, *, one_line: bool = False) -> str:
 
 def _is_visible(char: str) -> bool:
     return char in "\u200c\u200d\ufe0f" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+
+
+def _diff_style(line: str) -> tuple[Style, ...]:
+    if line.startswith(("+++ ", "--- ", "*** ")):
+        return (Style.BOLD,)
+    return {"+": (Style.GREEN,), "-": (Style.RED,), "@": (Style.CYAN,)}.get(line[:1], ())

@@ -9,7 +9,9 @@ from a3s_code_terminal.screen import has_colour, visible
 from a3s_code.events import (
     AgentEnd,
     CommandOutput,
+    ConfirmationReceived,
     Error,
+    PermissionDenied,
     StepStart,
     TextDelta,
     ToolEnd,
@@ -106,6 +108,40 @@ def test_a_summary_is_one_short_line():
     assert summary({"n": 1}) == '{"n": 1}'
     assert summary({}) == ""
     assert len(summary({"path": "x" * 500})) == 100
+
+
+@pytest.mark.parametrize(
+    ("args", "text"),
+    [
+        pytest.param({"diff": "--- a\n+++ b\n"}, "", id="patch"),
+        pytest.param({"diff": "--- a\n+++ b\n", "dry_run": True}, '{"dry_run": true}', id="patch-tried"),
+        pytest.param({"invocations": [{"tool": "ls", "args": {}}]}, "", id="batch"),
+        pytest.param({"files": ["a", "b"]}, '{"files": ["a", "b"]}', id="read-several"),
+        pytest.param({"pattern": "TODO", "path": "src"}, "TODO src", id="grep"),
+        pytest.param({"command": "create", "branch": "fix"}, "create fix", id="git_worktree"),
+        pytest.param({"command": "npm run dev", "background": True}, "npm run dev background", id="bash"),
+        pytest.param({"path": "src", "background": False}, "src", id="ls"),
+    ],
+)
+def test_a_summary_leaves_out_what_tells_nothing_in_a_line(args, text):
+    assert summary(args) == text
+
+
+def test_a_call_that_the_person_refused_is_told_in_two_words():
+    refused = result("bash was REJECTED by the user. DO NOT retry it", exit_code=1)
+
+    assert shown(ConfirmationReceived("1", False), PermissionDenied("1", "bash", {}, "no"), refused) == "  not run\n"
+    assert shown(ConfirmationReceived("1", False), ConfirmationReceived("2", False), refused) == "  not run\n"
+
+
+def test_a_call_that_a_rule_refused_is_named():
+    denied = PermissionDenied("1", "bash", {"command": "git push"}, "rule")
+
+    assert shown(denied, result("Permission denied", exit_code=1)) == "● bash git push\n  Permission denied\n"
+
+
+def test_a_line_of_a_diff_stays_one_line():
+    assert shown(result(diff="@@ -1 +1 @@\n-a\r\n+b\u2028+c\x0c\r\n")) == "@@ -1 +1 @@\n-a\n+b\\u2028+c\\x0c\n"
 
 
 def test_letters_of_all_languages_stay():
