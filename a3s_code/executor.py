@@ -35,6 +35,10 @@ LONGEST_OUTPUT = 200_000
 JUDGED_AGAIN_AT_MOST = 3
 CHILDREN_AT_ONCE = 8
 BROKEN_OFF = "the call was broken off; its effects are unknown: check before you repeat it"
+CHANGED = (
+    "{name} did not run: while it waited its permission was judged again, and its arguments were changed; "
+    "send the call again"
+)
 HOOK_DEADLINE_S = 60.0
 
 
@@ -230,6 +234,8 @@ class ToolExecutor:
                 again = await self._verdict(passed.call, origin)
                 if isinstance(again, Refusal):
                     return _refused(passed.call, again)
+                if (again.call, again.effects) != (passed.call, passed.effects):  # what was recorded is another call
+                    return _failed(passed.call, CHANGED.format(name=passed.call.name), ToolErrorKind.DENIED)
                 passed = again
                 continue
             except ToolError as error:
@@ -378,13 +384,15 @@ class _Use:
         return self._executor.outputs.made()
 
     async def finish(self) -> None:
-        """Shows what is left of the output."""
-        if self._pump is not None:
-            self._deltas.put_nowait(None)
-            await self._pump
-            self._pump = None
-        self._has_ended = True
-        await self.workspace.finish()
+        """Shows what is left of the output; however it ends, the call is over then."""
+        try:
+            if self._pump is not None:
+                self._deltas.put_nowait(None)
+                await self._pump
+                self._pump = None
+        finally:
+            self._has_ended = True
+            await self.workspace.finish()
 
     def _take(self, delta: str) -> None:
         if self._has_ended:  # from a thread that was abandoned at its deadline

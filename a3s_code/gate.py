@@ -128,10 +128,10 @@ class Gate:
                 return Refusal(text, ToolErrorKind.INVALID_ARGUMENT)
             if not schema.is_certainly_valid(call.arguments) and (refusal := await self._faults(call, schema)):
                 return refusal
-            targets = self._targets(call, spec)
-            if isinstance(targets, Refusal):
-                return targets
-            effects = _effects(call, spec)
+            declared = await self._declared(call, spec)
+            if isinstance(declared, Refusal):
+                return declared
+            targets, effects = declared
             changed = await self._hook(call, origin)
             if isinstance(changed, Refusal):
                 return changed
@@ -147,17 +147,19 @@ class Gate:
         """Whether what was permitted still is: same call, same targets, same policy, not expired."""
         if permit.call_hash != call_hash(call) or time.monotonic() > permit.expires_at:
             return False
-        targets = self._targets(call, spec)
-        if isinstance(targets, Refusal):
+        declared = await self._declared(call, spec)
+        if isinstance(declared, Refusal):
             return False
-        return permit.targets == _texts(targets) and permit.policy_version == await self._policy_version()
+        return permit.targets == _texts(declared[0]) and permit.policy_version == await self._policy_version()
 
-    def _targets(self, call: ToolCall, spec: ToolSpec) -> tuple[Target, ...] | Refusal:
-        """What the call touches, resolved; a call that cannot say it does not run."""
+    async def _declared(self, call: ToolCall, spec: ToolSpec) -> tuple[tuple[Target, ...], Effects] | Refusal:
+        """What the call touches, resolved, and does; in a thread, because a stranger's code may take its time."""
         try:
-            return self._resolve(spec, call)
+            return await in_thread(self._resolve, spec, call, timeout_s=self._settings.check_deadline_s)
         except ToolError as error:
             return Refusal(str(error), error.kind)
+        except TimeoutError:
+            return Refusal(f"{call.name} did not run: it did not say in time what it touches")
         except Exception as error:  # noqa: BLE001 # foreign code
             return Refusal(f"{call.name} did not run: what it touches is unknown ({type(error).__name__}: {error})")
 
@@ -171,14 +173,15 @@ class Gate:
             return None
         return Refusal(f"invalid arguments for {call.name}: {'; '.join(faults)}", ToolErrorKind.INVALID_ARGUMENT)
 
-    def _resolve(self, spec: ToolSpec, call: ToolCall) -> tuple[Target, ...]:
-        """The targets with canonical paths."""
-        return tuple(
+    def _resolve(self, spec: ToolSpec, call: ToolCall) -> tuple[tuple[Target, ...], Effects]:
+        """The targets with canonical paths, and the effects."""
+        targets = tuple(
             PathTarget(str(self._workspace.resolve(target.path, write=target.write)), target.write)
             if isinstance(target, PathTarget)
             else target
             for target in spec.targets(call.arguments)
         )
+        return targets, _effects(call, spec)
 
     async def _hook(self, call: ToolCall, origin: str) -> JsonObject | Refusal:
         """The arguments after the pre_tool_use hooks."""
@@ -335,7 +338,7 @@ def _effects(call: ToolCall, spec: ToolSpec) -> Effects:
     """What the call does; all that the tool does when a stranger's code cannot say it."""
     try:
         effects: object = spec.effects_for(call.arguments)
-    except Exception:  # noqa: BLE001 # foreign code
+    except (Exception, SystemExit):  # noqa: BLE001 # foreign code
         return spec.effects
     return effects if isinstance(effects, Effects) else spec.effects
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +18,7 @@ from attrs import evolve, field, frozen
 from a3s_code.errors import SessionError, ToolError, ToolErrorKind
 from a3s_code.points.tools import Workspace
 from a3s_code.records import FileChanged, FilesSeen, FilesUndone
-from a3s_code.text_diff import unified
+from a3s_code.text_diff import unified_diff
 from a3s_code.threads import in_thread
 from a3s_code.transcript import Transcript
 from a3s_code.workspace import FileState, FolderWorkspace
@@ -29,6 +29,8 @@ LARGEST_KEPT_BYTES = 20 * 1024 * 1024
 """Of larger files only the digest is kept: they have no undo."""
 DEADLINE_S = 60.0
 """Seconds that a tool waits until the old content is on the disk, or another call is done with the file."""
+END_DEADLINE_S = 5.0
+"""Seconds that a cancelled call is waited for while it changes files; less than a session takes to close."""
 
 
 @frozen(kw_only=True)
@@ -65,11 +67,13 @@ class Undone:
         restored: Files whose content was brought back.
         removed: Files that were removed because there had been none.
         left: Files left as they are, because their old content was too large to be kept.
+        has_found: There was something to take back.
     """
 
     restored: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    has_found: bool = True
 
     @property
     def text(self) -> str:
@@ -77,7 +81,8 @@ class Undone:
         lines = [f"restored {path}" for path in self.restored]
         lines += [f"removed {path}" for path in self.removed]
         lines += [f"left {path}: its old content has more than 20 MiB and was not kept" for path in self.left]
-        return "\n".join(lines) or "No file had to be changed."
+        nothing = "No file had to be changed." if self.has_found else "There is nothing to take back."
+        return "\n".join(lines) or nothing
 
 
 @frozen(kw_only=True)
@@ -105,7 +110,7 @@ class VersionedWorkspace(Workspace):
     A file that this call read and that somebody changed since is not written. Made on the session's event loop; its
     methods may be called from any thread. Called on the loop itself, where waiting for the disk would wait for ever,
     a change is recorded right after it was made instead of before. A call that was cancelled while it waited changes
-    nothing any more; one that has begun may bring its files to their end.
+    nothing any more; one that has begun may bring its files to their end, and what it is changing is waited for.
 
     Args:
         folder: The real workspace.
@@ -123,6 +128,9 @@ class VersionedWorkspace(Workspace):
         self._own = threading.Lock()
         self._has_begun = False
         self._is_over = False
+        self._changes = 0  # that are being made now
+        self._quiet = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
 
     @property
     def root(self) -> Path:
@@ -158,6 +166,23 @@ class VersionedWorkspace(Workspace):
         with self._changing(path, None):
             return self._folder.delete(path)
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        with self._own:
+            if self._is_over and not self._has_begun:
+                raise ToolError("nothing was changed: the call is over", ToolErrorKind.INTERRUPTED)
+            self._has_begun = True
+            self._changes += 1
+        try:
+            yield
+        finally:
+            with self._own:
+                self._changes -= 1
+                is_quiet = not self._changes
+            if is_quiet:
+                with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                    self._loop.call_soon_threadsafe(self._quiet.set)
+
     def seen(self, path: str) -> str | None:
         if not self._author.is_model:
             return None
@@ -168,9 +193,14 @@ class VersionedWorkspace(Workspace):
         self._mark(self._name(path), _digest(data))
 
     async def finish(self) -> None:
-        """The call is over; records what is not recorded yet."""
+        """The call is over: waits for the changes that it is making, and records what is not recorded yet."""
         with self._own:
             self._is_over = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(END_DEADLINE_S):
+                while self._changes:
+                    self._quiet.clear()
+                    await self._quiet.wait()
         await self._pen.finish()
         if self._seen:
             seen, self._seen = self._seen, {}
@@ -181,8 +211,7 @@ class VersionedWorkspace(Workspace):
         """Around the change of a file to *data*, None removes it."""
         target = self._folder.resolve(path, write=True)
         name, after = self._folder.relative(target), None if data is None else _digest(data)
-        with _locked(target, path, waits=not self._pen.is_on_loop()):
-            self._begin(path)
+        with _locked(target, path, waits=not self._pen.is_on_loop()), self.together():
             state = self._folder.look(path, max_bytes=LARGEST_KEPT_BYTES)
             if self._read.get(name, state.digest) != state.digest:
                 raise ToolError(
@@ -197,12 +226,6 @@ class VersionedWorkspace(Workspace):
             self._read[name] = after
             if after is not None:
                 self._mark(name, after)
-
-    def _begin(self, path: str) -> None:
-        with self._own:
-            if self._is_over and not self._has_begun:
-                raise ToolError(f"{path} was not changed: the call is over", ToolErrorKind.INTERRUPTED)
-            self._has_begun = True
 
     def _mark(self, name: str, digest: str) -> None:
         if self._author.is_model:
@@ -220,12 +243,14 @@ class _Goal:
         content: The bytes.
         mode: Permission bits of a file that is written, None leaves them.
         sets_mode: A tool changed them, so that they are brought back even when the content is right.
+        given: Those that tools gave the file; when these make it read-only, it is written all the same.
         replaces: Digests that the file may have now; None when any.
     """
 
     content: bytes | None
     mode: int | None
     sets_mode: bool = False
+    given: frozenset[int | None] = frozenset()
     replaces: frozenset[str | None] | None = None
 
     @property
@@ -285,7 +310,7 @@ class FileHistory:
         old, new = self._version(path, a), self._version(path, b)
         before, after = await self._content(old), await self._content(new)
         labels = [f"{one.path} (version {one.version})" if one.digest else "/dev/null" for one in (old, new)]
-        return await in_thread(unified, before or b"", after or b"", *labels)
+        return await in_thread(unified_diff, before or b"", after or b"", *labels)
 
     async def restore(self, path: str, version: int) -> None:
         """Gives a file the content of a version; it is removed when there was no file then.
@@ -311,7 +336,7 @@ class FileHistory:
 
     async def _take_back(self, tool: str, run_ids: Sequence[str], *, force: bool) -> Undone:
         if not run_ids:
-            return Undone()
+            return Undone(has_found=False)
         author = Author(call_id="", run_id=f"{tool}_{uuid4().hex}", tool=tool)
         record = FilesUndone(run_id=author.run_id, run_ids=tuple(run_ids), is_redo=tool == "redo")
         goals: dict[str, _Goal] = {}
@@ -325,7 +350,9 @@ class FileHistory:
             goals[path] = _Goal(
                 content,
                 first.mode,
-                sets_mode=any(change.mode_after is not None for change in changes),
+                # what was removed and made again has the mode of a new file
+                sets_mode=any(change.mode_after is not None or change.after is None for change in changes),
+                given=frozenset(change.mode_after for change in changes),
                 replaces=None if force else _expected(changes),
             )
         undone = await self._reach(goals, author, (record,))
@@ -346,23 +373,41 @@ class FileHistory:
             if refused := [path for path, state in states.items() if goals[path].refuses(state)]:
                 raise ToolError(
                     f"changed since by somebody else, or by a command: {', '.join(refused)}; nothing was changed. "
-                    "Look at it with diff_file_versions, or pass force=True to overwrite it (it is kept as a version).",
+                    f"With force ({author.tool}(force=True), or /{author.tool} force) it is overwritten, and kept as a "
+                    "version.",
                     ToolErrorKind.VERSION_CONFLICT,
                 )
             wrong = {path: state for path, state in states.items() if not goals[path].is_reached(state)}
+            self._require_writable(wrong, goals)
             changes = [
                 _change(author, path, state, goals[path].digest, len(goals[path].content or b""), goals[path].mode)
                 for path, state in wrong.items()
             ]
             pen.write([*records, *changes], [state.content for state in wrong.values() if state.content is not None])
-            for path in wrong:
-                self._bring(path, goals[path])
+            try:
+                for path in wrong:
+                    self._bring(path, goals[path])
+            except ToolError as error:
+                back = {"undo": "; redo takes the rest back", "redo": "; undo takes the rest back"}
+                raise ToolError(f"{error}{back.get(author.tool, '')}", error.kind) from error
         return Undone(
             restored=tuple(path for path in wrong if goals[path].content is not None),
             removed=tuple(path for path in wrong if goals[path].content is None),
         )
 
+    def _require_writable(self, wrong: Mapping[str, FileState], goals: Mapping[str, _Goal]) -> None:
+        """Refuses files that somebody made read-only, before any is changed."""
+        refused = [
+            path
+            for path, state in wrong.items()
+            if self._folder.is_read_only(path) and state.mode not in goals[path].given
+        ]
+        if refused:
+            raise ToolError(f"read-only: {', '.join(refused)}; nothing was changed")
+
     def _bring(self, path: str, goal: _Goal) -> None:
+        if self._folder.is_read_only(path):
+            self._folder.make_writable(path)
         if goal.content is None:
             self._folder.delete(path)
         else:
@@ -389,32 +434,33 @@ class FileHistory:
 
 def _steps(records: Sequence[FileChanged | FilesUndone]) -> tuple[list[str], list[FilesUndone]]:
     """The run ids that can be undone, and the undos that can be taken back, each with the last one at the end."""
-    done: list[str] = []
+    done: dict[str, None] = {}
     undone: list[FilesUndone] = []
-    known: set[str] = set()
+    ways_back: set[str] = set()
     for record in records:
         match record:
             case FilesUndone(run_id=run_id, run_ids=taken_back, is_redo=True):
-                done += [id for undo in undone if undo.run_id in taken_back for id in undo.run_ids]
+                done.update({id: None for undo in undone if undo.run_id in taken_back for id in undo.run_ids})
                 undone = [undo for undo in undone if undo.run_id not in taken_back]
-                known.add(run_id)
+                ways_back.add(run_id)
             case FilesUndone(run_id=run_id, run_ids=run_ids):
-                done = [id for id in done if id not in run_ids]
+                for id in run_ids:
+                    done.pop(id, None)
                 undone.append(record)
-                known.add(run_id)
-            case FileChanged(run_id=run_id):
-                if run_id not in known:
-                    done.append(run_id)
+                ways_back.add(run_id)
+            case FileChanged(run_id=run_id):  # known and not there: a cancelled call brought its files to their end
+                if run_id not in done and run_id not in ways_back:
+                    done[run_id] = None
                     undone.clear()
-                known.add(run_id)
-    return done, undone
+    return list(done), undone
 
 
 def _by_path(records: Sequence[FileChanged | FilesUndone], run_ids: Sequence[str]) -> dict[str, list[FileChanged]]:
     """The changes of some runs for each file, in order."""
+    wanted = frozenset(run_ids)
     changes: dict[str, list[FileChanged]] = {}
     for record in records:
-        if isinstance(record, FileChanged) and record.run_id in run_ids:
+        if isinstance(record, FileChanged) and record.run_id in wanted:
             changes.setdefault(record.path, []).append(record)
     return changes
 

@@ -28,7 +28,7 @@ class Outputs:
         """Its canonical path, after it was made for the owner alone.
 
         Raises:
-            ToolError: FAILED, it cannot be made.
+            ToolError: FAILED, it cannot be made, or a command put a link in its place.
         """
         try:
             if self._is_temporary:
@@ -36,6 +36,8 @@ class Outputs:
             self.path.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise ToolError(f"long output cannot be kept: {self.path}: {error.strerror}") from error
+        if os.path.realpath(self.path) != str(self.path):
+            raise ToolError(f"long output cannot be kept: {self.path} leads elsewhere; remove that link")
         return self.path
 
     def close(self) -> None:

@@ -118,6 +118,7 @@ from a3s_code.points.tools import (
 )
 from a3s_code.points.vectors import VectorEntry, VectorHit, VectorStore
 from a3s_code.settings import at_least, more_than, one_of
+from a3s_code.text_diff import unified_diff
 from a3s_code.threads import in_thread, started_in_thread
 from a3s_code.usage import Price, Usage
 
@@ -261,5 +262,6 @@ __all__ = [
     "setting",
     "started_in_thread",
     "tool",
+    "unified_diff",
     "user",
 ]

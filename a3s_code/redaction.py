@@ -1,6 +1,6 @@
 """Cleaning: what a tool or the model says passes the security provider, and what cannot be cleaned is withheld."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from a3s_code.logs import get_log
 from a3s_code.messages import Json, JsonObject, valid_text
@@ -20,7 +20,7 @@ class Cleaner:
 
     Args:
         provider: Gives the provider; may raise when it cannot be opened.
-        deadline_s: Seconds that one text may take.
+        deadline_s: Seconds that a text may take, or all texts of one value.
     """
 
     def __init__(self, provider: GetProvider, deadline_s: float = DEADLINE_S):
@@ -29,22 +29,12 @@ class Cleaner:
 
     async def clean(self, text: str) -> str:
         """The sanitised text, always valid, or a note that it is withheld when the provider fails in any way."""
-        if not text:
-            return text
-        try:
-            provider = await self._provider()
-            cleaned = await in_thread(provider.sanitize_output, text, timeout_s=self._deadline_s)
-        except TimeoutError:
-            return self._withheld("did not answer in time")
-        except (Exception, SystemExit) as error:  # noqa: BLE001 # a plugin may raise anything; nothing unclean passes
-            return self._withheld(f"failed ({type(error).__name__})")
-        if not isinstance(cleaned, str):
-            return self._withheld(f"answered {type(cleaned).__name__} instead of text")
-        return valid_text(cleaned)
+        return (await self._clean_all([text]))[0] if text else text
 
     async def clean_json(self, value: JsonObject) -> JsonObject:
-        """The same value with each of its texts sanitised."""
-        return {key: await self._clean_value(one) for key, one in value.items()}
+        """The same value with each of its texts sanitised, all in one go."""
+        cleaned = iter(await self._clean_all([text for text in _texts(value) if text]))
+        return {key: _replaced(one, cleaned) for key, one in value.items()}
 
     async def taint(self, text: str) -> None:
         """Tells the provider what the person wrote; its failure is logged and costs nothing."""
@@ -67,14 +57,26 @@ class Cleaner:
             case _:
                 return "", text
 
-    async def _clean_value(self, value: Json) -> Json:
-        if isinstance(value, str):
-            return await self.clean(value)
-        if isinstance(value, list):
-            return [await self._clean_value(one) for one in value]
-        if isinstance(value, Mapping):
-            return {key: await self._clean_value(one) for key, one in value.items()}
-        return value
+    async def _clean_all(self, texts: Sequence[str]) -> list[str]:
+        if not texts:
+            return []
+        try:
+            provider = await self._provider()
+            answers = await in_thread(_sanitized, provider, texts, timeout_s=self._deadline_s)
+        except TimeoutError:
+            return [self._withheld("did not answer in time")] * len(texts)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 # a plugin may raise anything; nothing unclean passes
+            return [self._withheld(f"failed ({type(error).__name__})")] * len(texts)
+        return [self._judged(answer) for answer in answers]
+
+    def _judged(self, answer: object) -> str:
+        match answer:
+            case str():
+                return valid_text(answer)
+            case BaseException():
+                return self._withheld(f"failed ({type(answer).__name__})")
+            case _:
+                return self._withheld(f"answered {type(answer).__name__} instead of text")
 
     @staticmethod
     def _withheld(reason: str) -> str:
@@ -115,6 +117,36 @@ class DeltaCleaner:
     def drop(self) -> None:
         """Forgets what was not shown."""
         self._pending = ""
+
+
+def _sanitized(provider: SecurityProvider, texts: Sequence[str]) -> list[object]:
+    """What the provider makes of each text, or what it raises."""
+    answers: list[object] = []
+    for text in texts:
+        try:
+            answers.append(provider.sanitize_output(text))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 # foreign code; the other texts are judged all the same
+            answers.append(error)
+    return answers
+
+
+def _texts(value: Json | JsonObject) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | Mapping):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(one)
+
+
+def _replaced(value: Json, texts: Iterator[str]) -> Json:
+    """*value* with its texts, in the order of `_texts`, but for empty ones."""
+    if isinstance(value, str):
+        return next(texts) if value else value
+    if isinstance(value, list):
+        return [_replaced(one, texts) for one in value]
+    if isinstance(value, Mapping):
+        return {key: _replaced(one, texts) for key, one in value.items()}
+    return value
 
 
 def _clean_head(provider: SecurityProvider, text: str) -> tuple[str, str]:

@@ -147,7 +147,7 @@ def _description(spec: ToolSpec, family: str) -> str:
         return spec.description
     try:
         text: object = spec.describe(family)
-    except Exception as error:  # noqa: BLE001 # foreign code
+    except (Exception, SystemExit) as error:  # noqa: BLE001 # foreign code
         get_log().warning("a tool could not describe itself", tool=spec.name, error=type(error).__name__)
         return spec.description
     return text if isinstance(text, str) else spec.description

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from itertools import takewhile
 
-__all__ = ["unified"]
+__all__ = ["unified_diff"]
 
 CONTEXT_LINES = 3
 MOST_COMPARED = 4_000_000
@@ -14,8 +14,15 @@ MOST_COMPARED = 4_000_000
 _RANGES = re.compile(r"@@ -(\d+)(,\d+)? \+(\d+)(,\d+)? @@\n")
 
 
-def unified(before: bytes, after: bytes, old: str, new: str) -> str:
-    """The unified diff from *before*, named *old*, to *after*, named *new*; "" when they are equal."""
+def unified_diff(before: bytes, after: bytes, old: str, new: str) -> str:
+    """The unified diff from *before* to *after*, in bounded time; "" when they are equal.
+
+    Args:
+        before: Content; binary content is only said to differ.
+        after: Content.
+        old: What *before* is called.
+        new: What *after* is called.
+    """
     if before == after:
         return ""
     first, second = _text(before), _text(after)
@@ -32,10 +39,13 @@ def unified(before: bytes, after: bytes, old: str, new: str) -> str:
 
 def _text(content: bytes) -> str | None:
     """The text, None when it is binary."""
+    is_utf_16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    if b"\0" in content and not is_utf_16:
+        return None
     try:
-        return content.decode("utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8")
+        return content.decode("utf-16" if is_utf_16 else "utf-8")
     except UnicodeDecodeError:
-        return None if b"\0" in content else content.decode("latin-1")
+        return None if is_utf_16 else content.decode("latin-1")
 
 
 def _lines(text: str) -> list[str]:

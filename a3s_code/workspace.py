@@ -93,14 +93,18 @@ class FolderWorkspace(Workspace):
             raise SessionError(f"the workspace {root} is not a folder; name an existing folder")
         self._protected = frozenset(_folded(name) for name in protected)
         self._roots = [self._root]
+        self._kept: list[Path] = []
 
     def also_read(self, folder: Path) -> None:
-        """From now on files of another folder may be read, and none written.
+        """From now on files of a session's folder for output may be read, and nothing of the session be written.
+
+        Both hold also where the session is kept inside the workspace, such as a home folder.
 
         Args:
-            folder: Its canonical absolute path; it need not exist.
+            folder: Its canonical absolute path, which is directly in the session's folder; it need not exist.
         """
         self._roots.append(folder)
+        self._kept.append(folder if self._root.is_relative_to(folder.parent) else folder.parent)
 
     @property
     def root(self) -> Path:
@@ -126,7 +130,10 @@ class FolderWorkspace(Workspace):
         except OSError as error:  # a link that went away between two looks at it
             raise _swapped(path) from error
         if not target.is_relative_to(self._root if write else self.root_of(target)):
-            raise _denied(path, f"it is outside the workspace {self._root}")
+            copy = None if write else self._copy_of(target)
+            if copy is None:
+                raise _denied(path, f"it is outside the workspace {self._root}")
+            target = copy
         exists = _judge_existing(path, target)
         if not exists and _SHORTHAND.match(path):
             raise _denied(path, '"~" and variables are not expanded; write the path relative to the workspace')
@@ -137,6 +144,19 @@ class FolderWorkspace(Workspace):
     def root_of(self, path: Path) -> Path:
         """The folder above a resolved path: the workspace, or one that `also_read` added."""
         return next((root for root in self._roots if path.is_relative_to(root)), self._root)
+
+    def _copy_of(self, output: Path) -> Path | None:
+        """Where this session has what its history knows as *output*: of the one it was forked from, or before a move.
+
+        A fork has `<session>/outputs/<name>` of an original as `outputs/<session>/<name>` in its own folder.
+        """
+        session = output.parent.parent.name
+        for folder in self._roots[1:]:
+            copy = folder / output.name if session == folder.parent.name else folder / session / output.name
+            with suppress(OSError):  # a link that went away between two looks at it
+                if output.parent.name == folder.name and session and Path(os.path.realpath(copy)) == copy:
+                    return copy if copy.is_file() else None
+        return None
 
     def relative(self, path: Path) -> str:
         """How *path* is shown: relative to the root with "/" as separator; absolute when it is outside."""
@@ -168,6 +188,27 @@ class FolderWorkspace(Workspace):
             if error.kind is ToolErrorKind.NOT_FOUND:
                 return FileState()
             raise
+
+    def is_read_only(self, path: str) -> bool:
+        """Whether a file is there that is neither replaced nor removed, because its mode or its owner forbids it."""
+        target = self.resolve(path, write=True)
+        try:
+            return not _is_writable(target.lstat(), target)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    def make_writable(self, path: str) -> None:
+        """Lets the owner write a file that is read-only by its mode.
+
+        Raises:
+            ToolError: NOT_FOUND, DENIED, UNSUPPORTED (not a regular file) or FAILED (it is somebody else's).
+        """
+        self.resolve(path, write=True)
+        with self._opened_file(path) as descriptor:
+            facts = os.fstat(descriptor)
+            if not stat.S_ISREG(facts.st_mode):
+                raise _not_regular(path)
+            os.fchmod(descriptor, facts.st_mode & 0o777 | 0o200)
 
     def write_bytes(self, path: str, data: bytes, *, mode: int | None = None) -> Path:
         """Replaces or creates a regular file atomically (temporary file beside it, fsync, rename).
@@ -204,6 +245,8 @@ class FolderWorkspace(Workspace):
     def _judge_write(self, path: str, target: Path) -> None:
         if target == self._root:
             raise _denied(path, "it is the workspace itself; name a file in it")
+        if any(target.is_relative_to(folder) for folder in self._kept):
+            raise _denied(path, "the session is kept there; nothing else may write it")
         for part in target.relative_to(self._root).parts:
             if _folded(part) in self._protected:
                 raise _denied(path, f'"{part}" is protected because other programs obey it; a person must change it')
@@ -287,9 +330,14 @@ def _replaceable(folder: int, name: str, path: str) -> os.stat_result | None:
         raise _swapped(path)
     if old is not None and not stat.S_ISREG(old.st_mode):
         raise _not_regular(path)
-    if old is not None and not (old.st_mode & 0o222 and os.access(name, os.W_OK, dir_fd=folder)):
+    if old is not None and not _is_writable(old, name, folder):
         raise ToolError(f"{path} is read-only; it was not changed")
     return old
+
+
+def _is_writable(facts: os.stat_result, path: str | Path, folder: int | None = None) -> bool:
+    """Whether a file may be written, by its mode too where the system asks root for nothing."""
+    return bool(facts.st_mode & 0o222) and os.access(path, os.W_OK, dir_fd=folder)
 
 
 def _replace(folder: int, name: str, content: bytes, path: str, mode: int | None) -> None:

@@ -1,6 +1,7 @@
 """The gate: what a call passes before it runs, in which order, and what makes it be judged again."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,11 @@ from a3s_code.plugin import (
     JsonObject,
     Outcome,
     PathTarget,
+    ToolOutput,
     ToolUse,
     Verdict,
     WorkspacePath,
+    in_thread,
     tool,
 )
 from a3s_code.testing import (
@@ -36,6 +39,7 @@ from a3s_code.testing import (
     DenyAll,
     FakeTool,
     ListHookExecutor,
+    PlainSecurityProvider,
     RecordingHook,
     RulePermissionChecker,
     ScriptedConfirmation,
@@ -43,6 +47,7 @@ from a3s_code.testing import (
     WordSecurityProvider,
     call,
 )
+from a3s_code.tool_command import ToolCommands
 
 Bench = Callable[..., Any]  # the fixture's class lives in conftest.py
 
@@ -381,11 +386,71 @@ def test_calls_that_only_look_run_side_by_side_in_the_lane_for_looking(bench: Be
     assert [result.output for result in run(meet())] == ["met"] * 12
 
 
-@pytest.mark.parametrize("answer", [lambda args: 1 / 0, lambda args: "read_only", lambda args: None])
+def leave(args: JsonObject) -> Any:
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize("answer", [lambda args: 1 / 0, lambda args: "read_only", lambda args: None, leave])
 def test_a_tool_that_cannot_say_what_a_call_does_is_judged_by_all_it_does(bench: Bench, answer: Any) -> None:
     policy = AllowAll()
     run(bench(Looker(answer), permission=policy).call("say", text="look"))
     assert [request.effects for request in policy.requests] == [Effects.DESTRUCTIVE]
+
+
+@pytest.mark.parametrize("part", ["targets", "effects_of"])
+def test_a_tool_that_never_says_what_a_call_does_holds_nobody_up(bench: Bench, part: str) -> None:
+    """It is asked in a thread, and in vain only until the deadline."""
+    ended, one = threading.Event(), FakeTool("say")
+    one._spec = evolve(one.spec, **{part: lambda args: ended.wait(10)})
+    result = run(bench(one).call("say"))
+    ended.set()
+    assert (result.kind, one.calls) == ("denied", [])
+    assert "in time" in result.output
+
+
+def test_a_tool_that_leaves_the_program_instead_of_naming_targets_does_not_run(bench: Bench) -> None:
+    result = run(bench(FakeTool("say", targets=leave)).call("say"))
+    assert "what it touches is unknown" in result.output
+
+
+def look_or_change(args: JsonObject) -> Effects:
+    return Effects.READ_ONLY if args["text"] == "look" else Effects.DESTRUCTIVE
+
+
+def test_what_a_hook_makes_of_a_call_is_judged_by_its_new_effects(bench: Bench) -> None:
+    policy = AllowAll()
+    made = bench(Looker(look_or_change), permission=policy, hooks=ListHookExecutor(modifying("change")))
+    run(made.call("say", text="look"))
+    assert [request.effects for request in policy.requests] == [Effects.DESTRUCTIVE]
+
+
+def test_what_a_person_makes_of_a_call_is_judged_by_its_new_effects(bench: Bench) -> None:
+    policy = RulePermissionChecker(ask={"say"})
+    rewritten = Answer(outcome=Outcome.APPROVED, arguments={"text": "change"})
+    one = Looker(look_or_change)
+    run(bench(one, permission=policy, confirmation=ScriptedConfirmation(rewritten)).call("say", text="look"))
+    assert [request.effects for request in policy.requests] == [Effects.READ_ONLY, Effects.DESTRUCTIVE]
+    assert one.calls == [{"text": "change"}]
+
+
+def test_what_is_made_of_a_call_while_it_waits_never_runs_under_the_name_of_the_old(bench: Bench) -> None:
+    """The policy changes, so a hook is asked again, and now it makes a change of a look that is recorded already."""
+    policy, one = Policy(lambda args: Decision.ALLOW), Looker(look_or_change)
+
+    def answer(_event: HookEvent) -> HookResponse | None:
+        if not policy.seen:
+            return None
+        return HookResponse(action=HookAction.MODIFY, modified={"args": {"text": "change"}})
+
+    async def commands() -> ToolCommands:
+        policy.version = "2"
+        return ToolCommands()
+
+    made = bench(one, permission=policy, hooks=ListHookExecutor(RecordingHook(answer).on(HookEventType.PRE_TOOL_USE)))
+    made.executor = evolve(made.executor, commands=commands)
+    result = run(made.call("say", text="look"))
+    assert (result.kind, one.calls) == ("denied", [])
+    assert "its arguments were changed; send the call again" in result.output
 
 
 def test_a_policy_that_changes_before_the_call_runs_judges_it_again(bench: Bench) -> None:
@@ -539,17 +604,60 @@ def test_a_tool_that_takes_too_long_is_stopped_and_the_model_told(bench: Bench) 
     assert (result.kind, stopped) == ("timeout", [True])
 
 
+def test_a_direct_call_that_is_cancelled_twice_is_over_too(bench: Bench, workspace: Path) -> None:
+    """The second time while its output is still being cleaned; a thread of it then begins no change."""
+    cleaning, clean, uses = threading.Event(), threading.Event(), []
+
+    class Slow(PlainSecurityProvider):
+        def sanitize_output(self, text: str) -> str:
+            cleaning.set()
+            clean.wait(10)
+            return text
+
+    async def show(_args: JsonObject, use: ToolUse) -> str:
+        uses.append(use)
+        use.emit("output\n")
+        await asyncio.Event().wait()
+        return "never"
+
+    async def main() -> None:
+        calling = asyncio.create_task(bench(FakeTool("say", show), security=Slow()).host("say"))  # noqa: TID251 # awaited here
+        assert await in_thread(cleaning.wait, 10)
+        for _ in range(2):
+            calling.cancel()
+            await asyncio.sleep(0)
+        await asyncio.wait({calling})
+        clean.set()
+        with pytest.raises(ToolError, match="the call is over"):
+            await in_thread(uses[0].workspace.write_bytes, "new", b"late")
+
+    run(main())
+    assert not (workspace / "new").exists()
+
+
 def test_output_that_is_no_text_becomes_text(bench: Bench) -> None:
     result = run(bench(FakeTool("say", "half a pair: \ud83d")).call("say"))
     result.output.encode("utf-8")
 
 
 def test_what_a_tool_says_is_cleaned_also_in_its_metadata(bench: Bench) -> None:
-    from a3s_code.plugin import ToolOutput
-
     output = ToolOutput(text="it is hunter2", metadata={"where": ["hunter2", {"x": "hunter2"}]})
     result = run(bench(FakeTool("say", output), security=WordSecurityProvider("hunter2")).call("say"))
     assert "hunter2" not in repr(result)
+
+
+def test_what_cannot_be_cleaned_is_withheld_and_the_rest_of_the_metadata_is_shown(bench: Bench) -> None:
+    class Fussy(WordSecurityProvider):
+        def sanitize_output(self, text: str) -> str:
+            if "bad" in text:
+                raise ValueError
+            return text.upper()
+
+    output = ToolOutput(text="ok", metadata={"a": "one", "b": ["bad", "", {"c": "two"}], "d": 4})
+    result = run(bench(FakeTool("say", output), security=Fussy()).call("say"))
+    assert result.output == "OK"
+    withheld = "[withheld: the security provider failed (ValueError); see the log]"
+    assert result.metadata == {"a": "ONE", "b": [withheld, "", {"c": "TWO"}], "d": 4}
 
 
 def test_read_only_intents_need_not_wait_for_the_disk_and_others_do(bench: Bench) -> None:

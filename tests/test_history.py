@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -209,7 +210,7 @@ def test_undo_takes_back_a_whole_prompt_and_touches_nothing_else(folder: Path) -
             assert undone == Undone(restored=("a",), removed=("new/file",))
             assert undone.text == "restored a\nremoved new/file"
             assert files(folder) == {"a": b"old", "mine": b"changed meanwhile"}
-            assert (await one.history.undo()).text == "No file had to be changed."
+            assert (await one.history.undo()).text == "There is nothing to take back."
 
     run(main())
 
@@ -268,6 +269,66 @@ def test_a_changed_mode_is_taken_back_and_made_again(folder: Path) -> None:
             await one.history.redo()
             assert modes(folder) == {"only": 0o755, "both": 0o755}
             assert files(folder)["both"] == b"new"
+
+    run(main())
+
+
+def test_a_file_that_was_removed_and_made_again_has_its_mode_after_an_undo(folder: Path) -> None:
+    """A secret stays secret, also when its content is what it was; in one prompt and over two."""
+
+    async def main() -> None:
+        async with desk(folder) as one:
+            one.put("secret", "text")
+            (folder / "secret").chmod(0o600)
+            for turns in (1, 2):
+                await one.turn()
+                await one.delete("secret")
+                if turns == 2:
+                    await one.turn()
+                await one.write("secret", b"text")
+                made = modes(folder)["secret"]
+                assert made != 0o600
+                await one.history.undo(turns)
+                assert modes(folder) == {"secret": 0o600}
+            await one.history.redo()
+            assert modes(folder) == {"secret": made}
+
+    run(main())
+
+
+def test_what_a_tool_made_read_only_is_taken_back_and_made_again(folder: Path) -> None:
+    async def main() -> None:
+        async with desk(folder) as one:
+            one.put("old", "text")
+            (folder / "old").chmod(0o644)
+            await one.turn()
+            for name in ("old", "new"):
+                workspace = one.call()
+                await in_thread(partial(workspace.write_bytes, name, b"text", mode=0o444))
+                await workspace.finish()
+            assert await one.history.undo() == Undone(restored=("old",), removed=("new",))
+            assert modes(folder) == {"old": 0o644}
+            await one.history.redo()
+            assert modes(folder) == {"old": 0o444, "new": 0o444}
+            await one.history.undo()
+            assert modes(folder) == {"old": 0o644}
+
+    run(main())
+
+
+def test_what_a_person_made_read_only_refuses_the_undo_before_anything_changes(folder: Path) -> None:
+    async def main() -> None:
+        async with desk(folder) as one:
+            for name in ("a", "b", "c"):
+                one.put(name, "old")
+                await one.write(name, b"new")
+            (folder / "b").chmod(0o444)
+            with pytest.raises(ToolError, match="read-only: b; nothing was changed"):
+                await one.history.undo()
+            assert set(files(folder).values()) == {b"new"}
+            (folder / "b").chmod(0o644)
+            await one.history.undo()
+            assert set(files(folder).values()) == {b"old"}
 
     run(main())
 
@@ -541,6 +602,77 @@ def test_a_call_that_is_over_before_its_turn_changes_nothing(folder: Path) -> No
     run(main())
 
 
+def test_what_a_call_still_changed_after_the_undo_of_its_prompt_is_undone_by_the_next(folder: Path) -> None:
+    async def main() -> None:
+        async with desk(folder) as one:
+            begun = one.call()
+            await in_thread(begun.write_bytes, "a", b"1")
+            await begun.finish()
+            await one.history.undo()
+            await in_thread(begun.write_bytes, "b", b"2")
+            assert await one.history.undo() == Undone(removed=("b",))
+            assert files(folder) == {}
+
+    run(main())
+
+
+def test_a_cancelled_call_is_waited_for_until_what_belongs_together_is_changed(folder: Path) -> None:
+    """The first file is there when it is cancelled, the second when that is over."""
+
+    async def main() -> None:
+        async with desk(folder) as one:
+            workspace, first, cancelled = one.call(), asyncio.Event(), threading.Event()
+            loop = asyncio.get_running_loop()
+
+            def change() -> None:
+                with workspace.together():
+                    workspace.write_bytes("a", b"1")
+                    loop.call_soon_threadsafe(first.set)
+                    assert cancelled.wait(10)
+                    workspace.write_bytes("b", b"2")
+
+            async def call() -> None:
+                try:
+                    await in_thread(change)
+                finally:
+                    cancelled.set()
+                    await workspace.finish()
+
+            task = asyncio.create_task(call())  # noqa: TID251 # awaited here
+            await first.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert files(folder) == {"a": b"1", "b": b"2"}
+
+    run(main())
+
+
+def test_a_call_that_never_comes_to_its_end_is_not_waited_for_for_ever(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "END_DEADLINE_S", 0.01)
+
+    async def main() -> None:
+        async with desk(folder) as one:
+            workspace = one.call()
+            with workspace.together():
+                await workspace.finish()
+
+    run(main())
+
+
+def test_a_call_that_is_over_begins_nothing_together(folder: Path) -> None:
+    async def main() -> None:
+        async with desk(folder) as one:
+            late = one.call()
+            await late.finish()
+            with pytest.raises(ToolError, match="nothing was changed: the call is over"), late.together():
+                raise AssertionError
+
+    run(main())
+
+
 def test_a_lost_blob_refuses_the_undo_before_anything_changes(folder: Path, tmp_path: Path) -> None:
     async def main() -> None:
         async with desk(folder, FileSessionStore(tmp_path / "sessions")) as one:
@@ -573,7 +705,7 @@ def test_an_undo_that_cannot_write_a_file_can_be_taken_back(folder: Path) -> Non
             one.put(name, "old")
             await one.write(name, b"new")
         workspace.is_full = True
-        with pytest.raises(ToolError, match="no space"):
+        with pytest.raises(ToolError, match="no space; redo takes the rest back"):
             await one.history.undo()
         assert files(folder) == {"a": b"old", "b": b"new"}
         workspace.is_full = False
@@ -796,7 +928,7 @@ def test_the_slash_commands_say_what_was_done(agent: AsyncAgent, workspace: Path
             (workspace / "a.py").write_text("person")
             assert "/undo failed: changed since by somebody else" in (await session.send("/undo")).text
             assert (await session.send("/undo force")).text == "restored a.py"
-            assert (await session.send("/undo 5")).text == "No file had to be changed."
+            assert (await session.send("/undo 5")).text == "There is nothing to take back."
             assert "Usage" in (await session.send("/undo all")).text
             assert "Usage" in (await session.send("/redo all")).text
 

@@ -9,8 +9,8 @@ from a3s_code_testing.running import run
 from a3s_code.agent import AsyncAgent
 from a3s_code.errors import ToolError
 from a3s_code.outputs import Outputs
-from a3s_code.plugin import Effects, JsonObject, ToolUse
-from a3s_code.testing import FakeTool, ScriptedClient, call, last_result
+from a3s_code.plugin import Effects, JsonObject, ModelRequest, ToolCall, ToolResult, ToolUse
+from a3s_code.testing import AllowAll, FakeTool, ScriptedClient, call, last_result
 
 BACKENDS = ("memory", "file")
 
@@ -82,6 +82,76 @@ def test_it_stays_with_a_stored_session_and_goes_with_it(config: str, workspace:
     run(main())
 
 
+def test_a_fork_has_its_own_copy_under_the_name_that_its_history_knows(
+    config: str, workspace: Path, tmp_path: Path
+) -> None:
+    """Also a fork of the fork, after the original was deleted, and after all of them were moved."""
+    keeper = Keeper()
+    before, after = tmp_path / "kept", tmp_path / "moved"
+
+    async def read_in(session_id: str, folder: Path) -> ToolResult:
+        async with AsyncAgent(configured(config, "file", folder)) as agent:
+            llm = ScriptedClient(call("read", file_path=str(keeper.path)), "done")
+            await (await agent.resume_session(session_id, llm_client=llm)).send("go")
+            return last_result(llm.requests[-1])
+
+    async def main() -> None:
+        async with AsyncAgent(configured(config, "file", before)) as agent:
+            original = agent.session(workspace, llm_client=ScriptedClient(call("build"), "done"), tools=[keeper])
+            await original.send("go")
+        store = FileSessionStore(before)
+        await store.fork(original.session_id, "fork")
+        await store.fork("fork", "fork-of-fork")
+        await store.delete(original.session_id)
+        for one in ("fork", "fork-of-fork"):
+            assert "first line" in (await read_in(one, before)).output
+        await store.delete("fork")
+        before.rename(after)
+        assert "first line" in (await read_in("fork-of-fork", after)).output
+
+    run(main())
+
+
+def test_a_session_that_was_moved_finds_it_under_its_old_name(config: str, workspace: Path, tmp_path: Path) -> None:
+    keeper = Keeper()
+
+    async def main() -> None:
+        async with AsyncAgent(configured(config, "file", tmp_path / "kept")) as agent:
+            session = agent.session(workspace, llm_client=ScriptedClient(call("build"), "done"), tools=[keeper])
+            await session.send("go")
+        (tmp_path / "kept").rename(tmp_path / "moved")
+        async with AsyncAgent(configured(config, "file", tmp_path / "moved")) as agent:
+            llm = ScriptedClient(call("read", file_path=str(keeper.path)), "done")
+            await (await agent.resume_session(session.session_id, llm_client=llm)).send("again")
+            assert "first line" in last_result(llm.requests[-1]).output
+
+    run(main())
+
+
+def test_a_fork_gets_no_links(config: str, workspace: Path, tmp_path: Path) -> None:
+    """Which a command may have put there; nor does it follow one that comes later."""
+    keeper = Keeper()
+    (tmp_path / "secret").write_text("secret")
+
+    async def main() -> ToolResult:
+        async with AsyncAgent(configured(config, "file", tmp_path / "kept")) as agent:
+            original = agent.session(workspace, llm_client=ScriptedClient(call("build"), "done"), tools=[keeper])
+            await original.send("go")
+        outputs = keeper.path.parent
+        (outputs / "link.txt").symlink_to(tmp_path / "secret")
+        await FileSessionStore(tmp_path / "kept").fork(original.session_id, "fork")
+        copies = tmp_path / "kept" / "fork" / "outputs" / original.session_id
+        assert [path.name for path in copies.iterdir()] == ["long.txt"]
+        (copies / "link.txt").symlink_to(tmp_path / "secret")
+        (outputs / "link.txt").unlink()
+        async with AsyncAgent(configured(config, "file", tmp_path / "kept")) as agent:
+            llm = ScriptedClient(call("read", file_path=str(outputs / "link.txt")), "done")
+            await (await agent.resume_session("fork", llm_client=llm)).send("go")
+            return last_result(llm.requests[-1])
+
+    assert run(main()).kind == "denied"
+
+
 def test_it_goes_with_a_session_that_is_stored_nowhere(config: str, workspace: Path) -> None:
     keeper = Keeper()
 
@@ -125,3 +195,44 @@ def test_a_folder_that_cannot_be_made_is_told_to_the_model(tmp_path: Path) -> No
     (tmp_path / "outputs").write_text("a file")
     with pytest.raises(ToolError, match=r"long output cannot be kept: .*outputs: File exists"):
         Outputs(tmp_path).made()
+
+
+def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "outputs").symlink_to("elsewhere")
+    with pytest.raises(ToolError, match="leads elsewhere"):
+        Outputs(tmp_path).made()
+
+
+def test_links_that_a_command_puts_there_lead_nowhere(config: str, workspace: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    keeper = Keeper()
+
+    def planted(_request: ModelRequest) -> ToolCall:
+        (keeper.path.parent / "link").symlink_to(tmp_path / "secret")
+        return call("read", file_path=str(keeper.path.parent / "link"))
+
+    async def main() -> ScriptedClient:
+        async with AsyncAgent(configured(config, "file", tmp_path / "kept")) as agent:
+            llm = ScriptedClient(call("build"), planted, "done")
+            await agent.session(workspace, llm_client=llm, tools=[keeper], permission_checker=AllowAll()).send("go")
+            return llm
+
+    assert last_result(run(main()).requests[-1]).kind == "denied"
+
+
+def test_a_journal_in_the_workspace_is_not_written(config: str, workspace: Path) -> None:
+    """The session goes on."""
+    keeper = Keeper()
+
+    async def main() -> ScriptedClient:
+        async with AsyncAgent(configured(config, "file", workspace / "state")) as agent:
+            llm = ScriptedClient(
+                call("build"),
+                lambda request: call("write", file_path=str(keeper.path.parent.parent / "journal"), content="mine"),
+                "done",
+            )
+            await agent.session(workspace, llm_client=llm, tools=[keeper], permission_checker=AllowAll()).send("go")
+            return llm
+
+    assert last_result(run(main()).requests[-1]).kind == "denied"

@@ -43,6 +43,7 @@ from a3s_code.messages import Message, Role
 from a3s_code.options import SessionOptions
 from a3s_code.plugin import CommandContext, CommandReply, ConfirmationPolicy, Effects, JsonObject, ToolUse
 from a3s_code.testing import (
+    AllowAll,
     DictMemoryStore,
     DictSessionStore,
     FakeTool,
@@ -540,6 +541,22 @@ def test_a_slash_command_never_reaches_the_model_and_is_not_recorded(agent: Asyn
             assert await session.history() == ()
 
     run(main())
+
+
+def test_status_names_what_protects(agent: AsyncAgent, workspace: Path) -> None:
+    async def main() -> str:
+        async with agent:
+            session = agent.session(
+                workspace, llm_client=ScriptedClient(), permission_checker=AllowAll(), permissive=True
+            )
+            return (await session.send("/status")).text
+
+    assert run(main()).splitlines()[2:] == [
+        "Permissions: AllowAll (given in code)",
+        "Redaction: default",
+        "Commands: local",
+        "Permissive: what would be asked about runs",
+    ]
 
 
 @pytest.mark.parametrize(

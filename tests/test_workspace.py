@@ -216,6 +216,23 @@ def test_similar_names_are_written(workspace: FolderWorkspace, path: str):
     workspace.write_bytes(path, b"x")
 
 
+@pytest.mark.parametrize("kept", ["state/s", "."])
+def test_a_session_that_is_kept_in_the_workspace_is_read_but_not_written(
+    workspace: FolderWorkspace, root: Path, kept: str
+) -> None:
+    """Such as in a home folder. Where all of the workspace is the session's folder, only its output is protected."""
+    outputs = root / kept / "outputs"
+    outputs.mkdir(parents=True)
+    (outputs / "long.txt").write_text("long")
+    workspace.also_read(outputs)
+    assert workspace.read_bytes(str(outputs / "long.txt")) == b"long"
+    for path in ("outputs/long.txt", "outputs/new", *(() if kept == "." else ("journal",))):
+        with pytest.raises(ToolError, match="the session is kept there") as refused:
+            workspace.write_bytes(f"{kept}/{path}", b"mine")
+        assert refused.value.kind is ToolErrorKind.DENIED
+    workspace.write_bytes("state/other", b"mine")
+
+
 def test_the_embedder_may_lift_the_protection(root: Path):
     FolderWorkspace(root, protected=()).write_bytes("agent.hcl", b"x")
     assert (root / "agent.hcl").read_bytes() == b"x"

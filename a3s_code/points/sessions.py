@@ -70,7 +70,10 @@ class Journal(Protocol):
 
     @property
     def folder(self) -> Path | None:
-        """A folder that goes with the session, in which others may be made; None when the store has none."""
+        """A folder that goes with the session, in which others may be made; None when the store has none.
+
+        Tools keep long output in its folder `outputs`.
+        """
         return None
 
     async def snapshot(self, info: SessionInfo) -> None:
@@ -109,5 +112,9 @@ class SessionStore(Protocol):
         ...
 
     async def fork(self, id: str, new_id: str) -> None:
-        """Copies a session's records and blobs under a new id."""
+        """Copies a session's records and blobs under a new id.
+
+        Where journals have folders, the files of `outputs` go to `outputs/<id>` of the copy, and those of its folders
+        to folders of the same names.
+        """
         ...

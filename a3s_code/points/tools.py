@@ -1,6 +1,7 @@
 """Tool: something the model can do. What it may touch is declared, so that the gate can judge it."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from enum import Flag, auto
 from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
@@ -207,6 +208,16 @@ class Workspace(Protocol):
         """
         raise ToolError(f"{path} was not removed: this workspace removes no files", ToolErrorKind.UNSUPPORTED)
 
+    def together(self) -> AbstractContextManager[None]:
+        """Around changes of several files that are whole only together: a cancelled call is waited for to its end.
+
+        For a block that runs in a thread and only writes and removes files; it is waited for a few seconds.
+
+        Raises:
+            ToolError: INTERRUPTED, the call is over already; nothing was changed.
+        """
+        return nullcontext()
+
     def seen(self, path: str) -> str | None:
         """SHA-256 in hexadecimal of what the model last saw of the file, None when it never did."""
         return None
@@ -244,7 +255,7 @@ class ToolUse(Protocol):
         """A folder of the session for output that is too long to show; made when it is first asked for.
 
         The model may read its files by their absolute path, and no others may be written there. They are not cleaned of
-        secrets before they are read, and go when the session is deleted.
+        secrets before they are read, and go when the session is deleted; a fork of it has copies under the same names.
 
         Raises:
             ToolError: FAILED, it cannot be made.

@@ -65,6 +65,11 @@ class PermissionPolicy:
     _ask: tuple[PermissionRule, ...] = field(default=(), converter=_parsed)
     default: Decision = field(default=Decision.ASK, converter=_decision)
     _permissive: bool = False
+    version: str = field(init=False, eq=False, repr=False)
+
+    @version.default
+    def _version(self) -> str:
+        return sha256(repr(self).encode()).hexdigest()[:16]
 
     @classmethod
     def permissive(cls) -> "PermissionPolicy":
@@ -84,10 +89,6 @@ class PermissionPolicy:
 
     def ask(self, *rules: str | PermissionRule) -> "PermissionPolicy":
         return evolve(self, ask=(*self._ask, *rules))
-
-    @property
-    def version(self) -> str:
-        return sha256(repr(self).encode()).hexdigest()[:16]
 
     def check(self, request: PermissionRequest) -> Verdict:
         verdicts = [self._judge(target, request) for target in targets_of(request)]

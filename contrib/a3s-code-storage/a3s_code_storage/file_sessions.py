@@ -5,6 +5,7 @@
     <dir>/<id>/info.json       what the list of sessions shows
     <dir>/<id>/lock            held by the process that has the session open
     <dir>/<id>/torn-*          ends of the journal that crashes cut off
+    <dir>/<id>/outputs/        what tools kept; a fork has what its original kept in outputs/<id of the original>/
 
 A session is built under a hidden name and renamed when it is whole; a deleted one is renamed first and then removed.
 """
@@ -14,7 +15,7 @@ import builtins
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
@@ -181,6 +182,7 @@ class FileSessionStore(SessionStore):
             for blob in (source / "blobs").iterdir():
                 if not blob.name.startswith("."):
                     _link_or_copy(blob, folder / "blobs" / blob.name)
+            _copy_outputs(source / "outputs", folder / "outputs", id)
             write_info(folder, evolve(read_info(source), id=new_id))
         lock.release()
 
@@ -190,6 +192,24 @@ def _copy_records(source: Path, target: Path) -> None:
         layout = scan(file, source)
         file.seek(len(HEADER))
         write_new(target, HEADER + file.read(max(0, layout.end - len(HEADER))))
+
+
+def _copy_outputs(source: Path, target: Path, id: str) -> None:
+    """What session *id* kept goes under its id, what it has of its originals stays under theirs; links are left out."""
+    for folder in (source, *_entries(source, Path.is_dir)):
+        files = _entries(folder, Path.is_file)
+        if not files:
+            continue
+        kept = target / (id if folder == source else folder.name)
+        make_folder(kept)
+        for path in files:
+            with suppress(FileNotFoundError):  # the session is open and made room for newer ones
+                _link_or_copy(path, kept / path.name)
+        sync_folder(kept)
+
+
+def _entries(folder: Path, is_wanted: Callable[[Path], bool]) -> list[Path]:
+    return [path for path in folder.iterdir() if not path.is_symlink() and is_wanted(path)] if folder.is_dir() else []
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
