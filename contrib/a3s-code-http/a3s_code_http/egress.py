@@ -134,7 +134,8 @@ def public_addresses(host: str, answers: Sequence[str]) -> tuple[str, ...]:
     """
     for answer in answers:
         if not is_public(answer):
-            raise _refused(f"{host} leads to {answer}, which is not a public address")
+            where = host if host == answer else f"{host} leads to {answer}, which"
+            raise _refused(f"{where} is not a public address")
     if not answers:
         raise _refused(f"{host} has no address")
     return tuple(answers)

@@ -21,7 +21,6 @@ from a3s_code_tools.child import allowed_env
 from a3s_code_tools.deltas import Deltas
 from a3s_code_tools.jobs import Job, Jobs
 from a3s_code_tools.output import MAX_OUTPUT_BYTES
-from a3s_code_tools.spill import Spill
 
 __all__ = ["BashTool", "without_overwritten"]
 
@@ -135,7 +134,7 @@ class BashTool:
     # A command
 
     async def _run(self, command: BashCommand, use: ToolUse) -> ToolOutput:
-        whole, deltas = Spill(self._jobs.new_id(), use.outputs), Deltas(use.emit)
+        whole, deltas = self._jobs.spill(use.outputs), Deltas(use.emit)
 
         def take(piece: str) -> None:
             deltas.add(piece)

@@ -16,7 +16,7 @@ from a3s_code.plugin import (
     in_thread,
 )
 from a3s_code_tools.dialects import EDIT, edit_for
-from a3s_code_tools.diff import unified_diff
+from a3s_code_tools.diff import cut, difference
 from a3s_code_tools.edits import TIERS, TextFile, replace
 from a3s_code_tools.output import MAX_FILE_BYTES
 from a3s_code_tools.versions import locked, require_seen, show, told
@@ -107,7 +107,7 @@ def _edit(args: JsonObject, workspace: Workspace) -> ToolOutput:
         if not is_dry:
             workspace.write_bytes(path, edit.after)
             show(workspace, path, edit.after)
-    diff = unified_diff(shown, file.raw.encode(), edit.file.raw.encode())
+    diff = cut(difference(shown, before, edit.after))
     addition = _SHALLOW if edit.is_shallow else _ADDITIONS[edit.tier]
     return ToolOutput(
         text=diff if is_dry else f"Replaced {edit.count} occurrence(s) in {shown}{addition}",

@@ -15,6 +15,7 @@ from a3s_code.plugin import (
     CommandTarget,
     Effects,
     JsonObject,
+    OtherTarget,
     PathTarget,
     Target,
     ToolError,
@@ -35,6 +36,7 @@ UNDO_S = 10.0
 
 _FOLDER = ".worktrees"
 _DETACHED = "(detached HEAD)"
+_CHANGING = ("create", "remove")
 _CHANGE = re.compile(r"[ MTADRCU?!]{2} ")  # other lines are what git says of its settings
 
 
@@ -51,16 +53,18 @@ def _path(args: JsonObject) -> str | None:
 
 def _targets(args: JsonObject) -> Sequence[Target]:
     command, path = args["command"], _path(args)
-    if command == "status":
-        return (CommandTarget("git status"),)
-    if command not in ("create", "remove"):
-        return (CommandTarget("git worktree list"),)
+    if command not in _CHANGING:
+        return (OtherTarget("git status" if command == "status" else "git worktree list"),)
     words = ["git", "worktree", "add" if command == "create" else "remove"]
     words += ["--force"] if args.get("force") is True else []
     words += [path or ""]
     words += [str(args[key]) for key in ("branch", "base") if args.get(key)]
     line = CommandTarget(shlex.join(words))
     return (line, PathTarget(path, write=True)) if path else (line,)
+
+
+def _effects(args: JsonObject) -> Effects:
+    return Effects.DESTRUCTIVE if args["command"] in _CHANGING else Effects.READ_ONLY | Effects.IDEMPOTENT
 
 
 class GitWorktreeTool:
@@ -103,6 +107,7 @@ class GitWorktreeTool:
             ],
         },
         effects=Effects.DESTRUCTIVE,
+        effects_of=_effects,
         targets=_targets,
     )
 

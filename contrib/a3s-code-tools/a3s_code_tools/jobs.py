@@ -90,6 +90,7 @@ class Jobs:
     def __init__(self, sandbox: BashSandbox):
         self._sandbox = sandbox
         self._numbers = itertools.count(1)
+        self._others = itertools.count(1)
         self._jobs: dict[str, Job] = {}
         self._is_closed = False
 
@@ -107,7 +108,8 @@ class Jobs:
         if len(running) >= RUNNING_AT_MOST:
             names = ", ".join(f"{job.id} ({job.command.command:.40})" for job in running)
             raise ToolError(f"{len(running)} jobs are running already: {names}; stop one first")
-        id = self.new_id()
+        self._require_open()
+        id = f"b{next(self._numbers)}"
         job = Job(id, command, Spill(id, outputs))
         for old in [job for job in self._jobs.values() if not job.is_running][: 1 - KEPT_AT_MOST]:
             self._jobs.pop(old.id).output.close()
@@ -115,15 +117,18 @@ class Jobs:
         job.start(self._sandbox)
         return job
 
-    def new_id(self) -> str:
-        """An id that no other command of the session has.
+    def spill(self, outputs: Callable[[], Path]) -> Spill:
+        """For the output of a command that is no job.
 
         Raises:
             ToolError: FAILED, the session is closed.
         """
+        self._require_open()
+        return Spill(f"c{next(self._others)}", outputs)
+
+    def _require_open(self) -> None:
         if self._is_closed:
             raise ToolError("the session is closed; nothing was run")
-        return f"b{next(self._numbers)}"
 
     def get(self, id: str) -> Job:
         """The job of this id.
@@ -132,7 +137,7 @@ class Jobs:
             ToolError: NOT_FOUND, with those there are.
         """
         if id not in self._jobs:
-            there = ", ".join(f"{job.id} {job.state}" for job in self._jobs.values()) or "none"
+            there = ", ".join(f"{job.id} ({job.state})" for job in self._jobs.values()) or "none"
             raise ToolError(f'no job is called "{id}"; there are: {there}', ToolErrorKind.NOT_FOUND)
         return self._jobs[id]
 

@@ -20,11 +20,11 @@ from a3s_code.plugin import (
     in_thread,
 )
 from a3s_code_tools.dialects import PATCH, patch_for
-from a3s_code_tools.diff import MAX_DIFF_CHARS, unified_diff
+from a3s_code_tools.diff import cut, difference
 from a3s_code_tools.edits import EditError
 from a3s_code_tools.edits.patch import Change, Patch, apply, parse
 from a3s_code_tools.output import MAX_FILE_BYTES
-from a3s_code_tools.versions import locked, readable, require_seen, show, told
+from a3s_code_tools.versions import locked, require_seen, show, told
 
 __all__ = ["PatchTool"]
 
@@ -89,7 +89,8 @@ def _patch(args: JsonObject, workspace: Workspace) -> ToolOutput:
         with locked(*places.values()):
             changes = apply(patch, lambda path: _content(path, workspace))
             if not is_dry:
-                _Writing(workspace, changes.files).write()
+                with workspace.together():
+                    _Writing(workspace, changes.files).write()
     shown = {path: workspace.relative(place) for path, place in places.items()}
     diff = _difference(changes.files, shown)
     lines = [*_lines(changes.files, shown, "Would apply" if is_dry else "Applied")]
@@ -257,17 +258,21 @@ def _facts(change: Change, shown: Mapping[str, str]) -> Json:
 
 
 def _difference(files: Sequence[Change], shown: Mapping[str, str]) -> str:
-    """All of it as one unified diff, cut when it is long; a moved file is shown as changed."""
+    """All of it as one diff; a moved file is told once, where it is now."""
     moved = _moved(files)
+    origins = {change.path: change.before for change in files}
     diffs = []
     for change in files:
-        if change.path not in moved:
-            source = moved.get(change.moved_from or "")
-            before = change.before if source is None else source.before
-            diffs.append(unified_diff(shown[change.path], readable(before or b""), readable(change.after or b"")))
-    text = "".join(diffs)
-    return (
-        text
-        if len(text) <= MAX_DIFF_CHARS
-        else f"{text[:MAX_DIFF_CHARS]}\n[{len(text) - MAX_DIFF_CHARS} more characters]\n"
-    )
+        if change.path in moved:
+            continue
+        source = change.moved_from or change.copied_from
+        diffs.append(
+            difference(
+                shown[change.path],
+                change.before if source is None else origins.get(source, change.before),
+                change.after,
+                moved_from=change.moved_from and shown[change.moved_from],
+                copied_from=change.copied_from and shown[change.copied_from],
+            )
+        )
+    return cut("".join(diffs))

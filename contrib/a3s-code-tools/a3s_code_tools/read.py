@@ -28,6 +28,7 @@ from a3s_code.plugin import (
 from a3s_code_tools.edits.text import EditError, TextFile
 from a3s_code_tools.folder import open_regular, opened
 from a3s_code_tools.output import MAX_FILE_BYTES, MAX_OUTPUT_BYTES, fitting
+from a3s_code_tools.versions import show
 
 __all__ = ["ReadTool"]
 
@@ -195,7 +196,7 @@ def _read(wanted: _Wanted, workspace: Workspace, budget: int) -> ToolOutput:
     else:
         output = _lines(wanted, content, budget)
     if output.metadata.get("lines") != 0:
-        workspace.mark_seen(wanted.path, content)
+        show(workspace, wanted.path, content)
     return output
 
 

@@ -175,5 +175,5 @@ def _files(folder: Path) -> Iterator[tuple[int, Path]]:
     """The files of earlier outputs with their ages."""
     for path in folder.iterdir():
         with suppress(FileNotFoundError):
-            if re.fullmatch(r"b\d+(-\d+)?\.txt", path.name):
+            if re.fullmatch(r"[bc]\d+(-\d+)?\.txt", path.name):
                 yield path.stat().st_mtime_ns, path

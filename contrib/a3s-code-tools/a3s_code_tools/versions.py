@@ -9,10 +9,10 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from a3s_code.plugin import ToolError, ToolErrorKind, Workspace
-from a3s_code_tools.diff import MAX_DIFF_CHARS, unified_diff
-from a3s_code_tools.edits import EditError, TextFile
+from a3s_code_tools.diff import MAX_DIFF_CHARS, difference
+from a3s_code_tools.edits import EditError
 
-__all__ = ["locked", "readable", "require_seen", "show", "told"]
+__all__ = ["locked", "require_seen", "show", "told"]
 
 MAX_KEPT_BYTES = 16 * 1024 * 1024
 """Bytes of shown contents that the process keeps, to tell what changed since."""
@@ -65,21 +65,13 @@ def require_seen(workspace: Workspace, path: str, content: bytes) -> None:
     with _guard:
         before = _shown.get(seen)
     said = f"{path} was changed since you last read it; nothing was written."
-    difference = "" if before is None else unified_diff(path, *(readable(each) for each in (before, content)))
-    if not difference or len(difference) > MAX_DIFF_CHARS:
+    changed = "" if before is None else difference(path, before, content)
+    if not changed or len(changed) > MAX_DIFF_CHARS:
         raise ToolError(f"{said} Read it again, then repeat the change.", ToolErrorKind.VERSION_CONFLICT)
     show(workspace, path, content)  # the difference shows the model all of it
     raise ToolError(
-        f"{said} What changed:\n{difference}Repeat the change if it still fits.", ToolErrorKind.VERSION_CONFLICT
+        f"{said} What changed:\n{changed}Repeat the change if it still fits.", ToolErrorKind.VERSION_CONFLICT
     )
-
-
-def readable(content: bytes) -> bytes:
-    """*content* as UTF-8 without byte order mark, for a difference; as it is when it is no text."""
-    try:
-        return TextFile.decode(content).raw.encode()
-    except EditError:
-        return content
 
 
 @contextmanager

@@ -15,10 +15,10 @@ from a3s_code.plugin import (
     Workspace,
     in_thread,
 )
-from a3s_code_tools.diff import unified_diff
+from a3s_code_tools.diff import cut, difference
 from a3s_code_tools.edits import EditError, TextFile
 from a3s_code_tools.output import MAX_FILE_BYTES
-from a3s_code_tools.versions import locked, readable, require_seen, show, told
+from a3s_code_tools.versions import locked, require_seen, show, told
 
 __all__ = ["WriteTool"]
 
@@ -73,7 +73,7 @@ def _write(path: str, text: str, workspace: Workspace) -> ToolOutput:
         metadata={
             "path": shown,
             "created": before is None,
-            "diff": unified_diff(shown, readable(before or b""), readable(content)),
+            "diff": cut(difference(shown, before, content)),
         },
     )
 

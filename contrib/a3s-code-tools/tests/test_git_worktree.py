@@ -10,11 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from a3s_code_guard.permission import PermissionPolicy
 from a3s_code_testing.running import start
 from a3s_code_tools.git import Git
 from a3s_code_tools.git_worktree import GitWorktreeTool
 
-from a3s_code.plugin import CommandTarget, PathTarget, ToolError, ToolErrorKind, ToolOutput
+from a3s_code.plugin import (
+    CommandTarget,
+    Decision,
+    JsonObject,
+    OtherTarget,
+    PathTarget,
+    PermissionRequest,
+    ToolError,
+    ToolErrorKind,
+    ToolOutput,
+)
 
 
 def git(folder: Path, *args: str) -> str:
@@ -190,11 +201,28 @@ def test_the_gate_learns_command_and_path():
         CommandTarget("git worktree add .worktrees/b b"),
         PathTarget(".worktrees/b", write=True),
     )
-    assert targets({"command": "status"}) == (CommandTarget("git status"),)
+    assert targets({"command": "status"}) == (OtherTarget("git status"),)
     assert targets({"command": "remove", "path": "a b", "force": True}) == (
         CommandTarget("git worktree remove --force 'a b'"),
         PathTarget("a b", write=True),
     )
+
+
+@pytest.mark.parametrize(
+    ("args", "decision"),
+    [
+        ({"command": "list"}, Decision.ALLOW),
+        ({"command": "status"}, Decision.ALLOW),
+        ({"command": "create", "branch": "b"}, Decision.ASK),
+        ({"command": "remove", "path": "wt"}, Decision.ASK),
+    ],
+)
+def test_looking_needs_no_permission_and_changing_does(args: JsonObject, decision: Decision):
+    spec = GitWorktreeTool.spec
+    request = PermissionRequest(
+        tool=spec.name, arguments=args, targets=spec.targets(args), effects=spec.effects_for(args), workspace="/ws"
+    )
+    assert PermissionPolicy().check(request).decision is decision
 
 
 # What git can be asked for

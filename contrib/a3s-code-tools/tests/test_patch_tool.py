@@ -84,6 +84,11 @@ def test_files_are_created_moved_and_deleted(folder: Path, use: Any):
         "Applied 1 hunk(s) to new (moved from old)",
         "Applied 0 hunk(s) to gone (deleted)",
     ]
+    assert said.metadata["diff"] == (
+        "--- /dev/null\n+++ b/d/n\n@@ -0,0 +1 @@\n+x\n"
+        "diff --git a/old b/new\nrename from old\nrename to new\n--- a/old\n+++ b/new\n@@ -1 +1 @@\n-1\n+2\n"
+        "--- a/gone\n+++ /dev/null\n@@ -1 +0,0 @@\n-1\n"
+    )
     assert sorted(path.name for path in folder.rglob("*")) == ["d", "n", "new"]
     assert stat.S_IMODE((folder / "new").stat().st_mode) == 0o755
 
@@ -309,4 +314,4 @@ def test_a_copy_is_executable_as_what_it_was_copied_from(folder: Path, use: Any,
 def test_a_deleted_binary_file_is_not_shown(folder: Path, use: Any):
     (folder / "f").write_bytes(b"\0\xff" * 1000)
     said = patch(use, "*** Begin Patch\n*** Delete File: f\n*** End Patch", dry_run=True)
-    assert said.text == "Would apply 0 hunk(s) to f (deleted)\nBinary file f changed\n"
+    assert said.text == "Would apply 0 hunk(s) to f (deleted)\nBinary files a/f and /dev/null differ\n"

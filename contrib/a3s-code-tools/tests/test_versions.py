@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from a3s_code_tools.edit import EditTool
+from a3s_code_tools.read import ReadTool
 from a3s_code_tools.versions import locked, require_seen, show
 from a3s_code_tools.write import WriteTool
 
@@ -35,7 +36,7 @@ def remembering(use: Any, folder: Path) -> Any:
     return use
 
 
-def run(tool: EditTool | WriteTool, use: Any, **args: object) -> str:
+def run(tool: EditTool | ReadTool | WriteTool, use: Any, **args: object) -> str:
     import asyncio
 
     return asyncio.run(tool.run({"file_path": "f", **args}, use)).text
@@ -58,6 +59,14 @@ def test_a_file_that_changed_since_it_was_seen_is_refused_with_what_changed(
     assert (folder / "f").read_bytes() == b"a2\nb\n"
     run(tool, remembering, **args)  # now it was shown
     assert b"c\n" in (folder / "f").read_bytes()
+
+
+def test_what_read_has_shown_is_compared_with_what_is_there_now(folder: Path, remembering: Any):
+    (folder / "f").write_bytes(b"a\nb\n")
+    run(ReadTool(), remembering)
+    (folder / "f").write_bytes(b"a2\nb\n")
+    with pytest.raises(ToolError, match="-a\n\\+a2\n b\n"):
+        run(EditTool(), remembering, old_string="b", new_string="c")
 
 
 def test_a_version_that_nobody_kept_must_be_read_again(folder: Path, remembering: Any):

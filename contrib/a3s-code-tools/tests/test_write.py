@@ -19,7 +19,7 @@ def test_a_new_file_is_created_with_its_folders(folder: Path, use: Any):
     assert (folder / "new/deep/f.txt").read_text() == "one\ntwo\n"
     assert said.text == "Created new/deep/f.txt: 8 bytes, 2 lines"
     assert said.metadata["created"] is True
-    assert said.metadata["diff"] == "--- a/new/deep/f.txt\n+++ b/new/deep/f.txt\n@@ -0,0 +1,2 @@\n+one\n+two\n"
+    assert said.metadata["diff"] == "--- /dev/null\n+++ b/new/deep/f.txt\n@@ -0,0 +1,2 @@\n+one\n+two\n"
 
 
 def test_an_existing_file_is_replaced_as_a_whole(folder: Path, use: Any):
