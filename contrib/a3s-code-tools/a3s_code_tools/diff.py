@@ -1,7 +1,7 @@
 """What a change does to a file, as a unified diff to look at."""
 
 from a3s_code.plugin import unified_diff
-from a3s_code_tools.edits import EditError, TextFile
+from a3s_code_tools.edits.text import EditError, TextFile, valid
 
 __all__ = ["MAX_DIFF_CHARS", "cut", "difference"]
 
@@ -43,8 +43,8 @@ def cut(diff: str) -> str:
 
 
 def _readable(content: bytes) -> bytes:
-    """*content* as UTF-8 without byte order mark; as it is when it is no text."""
+    """*content* as valid UTF-8 without byte order mark; as it is when it is no text."""
     try:
-        return TextFile.decode(content).raw.encode()
+        return valid(TextFile.decode(content).raw).encode()
     except EditError:
         return content

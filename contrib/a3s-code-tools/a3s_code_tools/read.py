@@ -25,7 +25,7 @@ from a3s_code.plugin import (
     image_type,
     in_thread,
 )
-from a3s_code_tools.edits.text import EditError, TextFile
+from a3s_code_tools.edits.text import EditError, TextFile, valid
 from a3s_code_tools.folder import open_regular, opened
 from a3s_code_tools.output import MAX_FILE_BYTES, MAX_OUTPUT_BYTES, fitting
 from a3s_code_tools.versions import show
@@ -240,7 +240,7 @@ def _image(path: str, content: bytes, media_type: str) -> ToolOutput:
 
 def _lines(wanted: _Wanted, content: bytes, budget: int) -> ToolOutput:
     file = _text(wanted.path, content)
-    lines = file.text.split("\n")
+    lines = valid(file.text).split("\n")
     if lines[-1] == "":
         lines.pop()
     total = len(lines)
@@ -272,7 +272,7 @@ def _beyond(wanted: _Wanted, total: int) -> ToolError:
 
 def _encoding_notes(file: TextFile) -> list[str]:
     if file.is_damaged:
-        return ["[the file is UTF-8 with invalid bytes: it is shown byte by byte, as latin-1]"]
+        return [r"[the file is UTF-8 with some invalid bytes, shown like \xff; changes keep them]"]
     if file.encoding in ("utf-8", "ascii"):
         return []
     return [f"[the encoding of the file is {file.encoding}; changes keep it]"]

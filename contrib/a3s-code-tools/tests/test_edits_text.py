@@ -5,7 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from a3s_code_tools.edits import EditError, Span, TextFile
+from a3s_code_tools.edits import EditError, Span, TextFile, replace
+from a3s_code_tools.edits.text import valid
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
@@ -31,7 +32,11 @@ def contents(draw: st.DrawFn) -> bytes:
     bom, encoding = draw(st.sampled_from(ENCODINGS))
     lines = draw(st.lists(st.tuples(LETTERS, ENDINGS), max_size=12))
     text = "".join(line + ending for line, ending in lines) + draw(LETTERS)
-    return bom + text.encode(encoding, "ignore")
+    content = text.encode(encoding, "ignore")
+    if encoding == "utf-8" and draw(st.booleans()):  # some bytes are not valid there
+        place = draw(st.integers(0, len(content)))
+        content = content[:place] + draw(st.sampled_from((b"\xff", b"\xc3", b"\x80\x80"))) + content[place:]
+    return bom + content
 
 
 def units(file: TextFile) -> list[str]:
@@ -60,7 +65,8 @@ def test_decoding_and_encoding_gives_the_same_bytes(content: bytes):
         assume(b"\0" not in content)
         raise
     assert file.encode(file.text) == content
-    assert file.bom + file.raw.encode(file.encoding) == content
+    assert file.to_bytes(file.raw) == content
+    valid(file.text).encode()
     assert "\r" not in file.text
     assert "\0" not in file.text
     assert len(file.endings) == file.text.count("\n")
@@ -73,8 +79,8 @@ def test_every_byte_outside_a_span_is_unchanged(content: bytes, new: str, pick: 
     start = pick.draw(st.integers(0, len(file.text)))
     end = pick.draw(st.integers(start, len(file.text)))
     pieces = units(file)
-    head = file.bom + "".join(pieces[:start]).encode(file.encoding)
-    tail = "".join(pieces[end:]).encode(file.encoding)
+    head = file.to_bytes("".join(pieces[:start]))
+    tail = file.to_bytes("".join(pieces[end:])).removeprefix(file.bom)
     after = file.splice([Span(start, end, new)])
     assert after.startswith(head)
     assert after.endswith(tail)
@@ -106,7 +112,7 @@ def test_encoding_a_text_with_one_changed_line_keeps_the_other_lines(content: by
     wanted = [line + end for line, end in zip(lines, ends, strict=True)]
     lines[changed] = wanted[changed] = "unique"
     wanted[changed] += ends[changed]
-    assert file.encode("\n".join(lines)) == file.bom + "".join(wanted).encode(file.encoding)
+    assert file.encode("\n".join(lines)) == file.to_bytes("".join(wanted))
 
 
 @pytest.mark.parametrize("encoding", ["cp1251", "koi8-r", "shift_jis", "gb18030", "euc_jp", "big5", "euc_kr"])
@@ -144,15 +150,31 @@ def test_a_letter_that_the_encoding_lacks_is_named():
     assert caught.value.kind == "invalid_argument"
 
 
-def test_damaged_utf_8_takes_no_letters_that_it_could_hold_in_two_ways():
-    content = "é ü →\n".encode() + b"\xff\n"
+def test_damaged_utf_8_is_read_and_changed_as_utf_8_and_keeps_its_invalid_bytes():
+    content = "é ü →\n".encode() + b"a\xffb\xc3\n"
     file = TextFile.decode(content)
-    assert file.is_damaged
+    assert (file.encoding, file.is_damaged) == ("utf-8", True)
+    assert file.text.startswith("é ü →\n")
+    assert valid(file.text) == "é ü →\na\\xffb\\xc3\n"
     assert file.encode(file.text) == content
-    assert file.splice([Span(0, 0, "plain ")]) == b"plain " + content
-    with pytest.raises(EditError, match="invalid bytes") as caught:
-        file.splice([Span(0, 0, "ö")])
-    assert caught.value.kind == "unsupported"
+    assert replace(file, "ü →", "ö ←").after == "é ö ←\n".encode() + b"a\xffb\xc3\n"
+
+
+def test_no_further_invalid_byte_can_be_written():
+    file = TextFile.decode("é ü →\n".encode() + b"\xff\n")
+    assert file.splice([Span(0, 0, "\udcff")])[:1] == b"\xff"  # one that it has may move
+    for new in ("\udcfe", "\ud800"):
+        with pytest.raises(EditError, match="surrogate"):
+            file.splice([Span(0, 0, new)])
+
+
+def test_errors_are_valid_text():
+    file = TextFile.decode("é ü →\n".encode() + b"same \xff\nsame \xff\n")
+    for old in ("same", "é ü →\nother"):
+        with pytest.raises(EditError) as caught:
+            replace(file, old, "x")
+        str(caught.value).encode()
+        assert "\\xff" in str(caught.value)
 
 
 @pytest.mark.parametrize(

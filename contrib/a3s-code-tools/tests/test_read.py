@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from a3s_code_tools.edit import EditTool
 from a3s_code_tools.read import ReadTool
 
 from a3s_code.plugin import ToolError, ToolErrorKind, ToolOutput
@@ -251,3 +252,17 @@ def test_a_file_of_another_folder_that_may_be_read_is_read(folder: Path, use: An
 
 def test_a_missing_file_is_not_found(use: Any):
     assert refusal(use).kind is ToolErrorKind.NOT_FOUND
+
+
+def test_invalid_bytes_are_shown_and_the_rest_is_read_as_it_is(folder: Path, use: Any):
+    """What was read can be changed as it was read, and the bytes stay."""
+    (folder / "f").write_bytes("é ü →\n".encode() + b"a\xff\n")
+    said = read(use, file_path="f")
+    assert said.text == (
+        "     1\té ü →\n     2\ta\\xff\n\n"
+        "[the file is UTF-8 with some invalid bytes, shown like \\xff; changes keep them]"
+    )
+    change = {"file_path": "f", "old_string": "ü →", "new_string": "ö ←"}
+    changed = asyncio.run(EditTool().run(change, use))
+    assert (folder / "f").read_bytes() == "é ö ←\n".encode() + b"a\xff\n"
+    assert "+é ö ←\n a\\xff\n" in str(changed.metadata["diff"])

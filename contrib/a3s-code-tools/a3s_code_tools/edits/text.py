@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from a3s_code_tools.edits.alignment import stretches
 
-__all__ = ["EditError", "Span", "TextFile"]
+__all__ = ["EditError", "Span", "TextFile", "valid"]
 
 MAX_DETECTED_BYTES = 64 * 1024
 """Bytes that detection looks at."""
@@ -24,7 +24,14 @@ _MARKS = (  # UTF-32 first: its little-endian mark begins like that of UTF-16
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _ENDING = re.compile(r"\r\n|\r|\n")
+_BYTE = re.compile("[\udc80-\udcff]")
+"""What "surrogateescape" makes of an invalid byte."""
 _C1 = re.compile(rb"[\x80-\x9f]")
+
+
+def valid(text: str) -> str:
+    r"""*text* of a file as valid text: an invalid byte is written as "\xff"."""
+    return text if text.isascii() else _BYTE.sub(lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", text)
 
 
 class EditError(Exception):
@@ -36,7 +43,7 @@ class EditError(Exception):
     """
 
     def __init__(self, message: str, kind: str = "invalid_argument"):
-        super().__init__(message)
+        super().__init__(valid(message))
         self.kind = kind
 
 
@@ -66,6 +73,8 @@ class TextFile:
         encoding: Name of the codec, such as "utf-8", "utf-16-le" or "cp1252".
         bom: The byte order mark, or b"".
         endings: What each "\\n" of the text stands for, in order: "\\n", "\\r\\n" or "\\r".
+        is_damaged: It is UTF-8 but for some bytes, each of which is a surrogate in the text, as Python's
+            "surrogateescape" has it.
     """
 
     text: str
@@ -76,14 +85,14 @@ class TextFile:
 
     @classmethod
     def decode(cls, content: bytes) -> "TextFile":
-        """Reads *content*: by its byte order mark, as UTF-8, as detected, or as Latin-1.
+        """Reads *content*: by its byte order mark, as UTF-8 (also with some invalid bytes), as detected, or Latin-1.
 
         Raises:
             EditError: unsupported, it is binary.
         """
         raw, encoding, bom = _decoded(content)
-        is_damaged = encoding == "latin-1" and _is_damaged_utf8(content)
         text, endings = _lines(raw)
+        is_damaged = encoding == "utf-8" and not text.isascii() and _BYTE.search(text) is not None
         return cls(text, encoding, bom, endings, is_damaged)
 
     @property
@@ -120,7 +129,7 @@ class TextFile:
     def changed(self, spans: Sequence[Span]) -> "TextFile":
         """The file with the *spans* replaced, for further changes; arguments and errors as for `splice`."""
         if self.is_damaged:
-            self._require_known("".join(span.new for span in spans))
+            self._require_letters("".join(span.new for span in spans))
         text, endings = _lines("".join(self._pieces(spans)))
         return replace(self, text=text, endings=endings)
 
@@ -131,18 +140,14 @@ class TextFile:
             EditError: The encoding of the file has no such character.
         """
         try:
-            return self.bom + raw.encode(self.encoding)
+            return self.bom + raw.encode(self.encoding, "surrogateescape" if self.is_damaged else "strict")
         except UnicodeEncodeError as error:
             raise _unencodable(raw[error.start], self.encoding) from error
 
-    def _require_known(self, new: str) -> None:
-        for letter in sorted(set(new) - set(self.text)):
-            if not letter.isascii():
-                raise EditError(
-                    f'"{letter}" (U+{ord(letter):04X}) cannot be added: the file is UTF-8 with invalid bytes, so it is '
-                    "unclear how to write it; nothing was changed. Use ASCII, or write the whole file anew.",
-                    "unsupported",
-                )
+    def _require_letters(self, new: str) -> None:
+        """Refuses surrogates that do not stand for invalid bytes of this file: they would make further ones."""
+        for letter in set(_BYTE.findall(new)) - set(self.text):
+            raise _unencodable(letter, self.encoding)
 
     def _pieces(self, spans: Sequence[Span]) -> Iterator[str]:
         place = line = 0
@@ -182,6 +187,8 @@ def _decoded(content: bytes) -> tuple[str, str, bytes]:
     for encoding in _candidates(content):
         if (text := _strictly(content, encoding)) is not None:
             return text, encoding, b""
+    if _is_damaged_utf8(content):
+        return content.decode("utf-8", "surrogateescape"), "utf-8", b""
     return content.decode("latin-1"), "latin-1", b""
 
 
