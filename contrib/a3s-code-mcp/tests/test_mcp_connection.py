@@ -56,7 +56,7 @@ def test_all_pages_of_tools_are_listed_under_valid_names():
     async def use(connection: McpConnection) -> None:
         names = [tool.spec.name for tool in connection.tools()]
         assert names[:3] == ["mcp__tiny__echo", "mcp__tiny__slow", "mcp__tiny__never"]
-        assert len(names) == len(set(names)) == 15
+        assert len(names) == len(set(names)) == 16
         assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name) for name in names)
         assert (connection.name, connection.is_connected) == ("tiny", True)
 

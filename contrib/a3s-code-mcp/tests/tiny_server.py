@@ -10,6 +10,7 @@ import time
 FLAGS = set(sys.argv[1:])
 PNG = "iVBORw0KGgpyZXN0"  # the first bytes of a PNG, then rubbish: enough to be known as one
 lock = threading.Lock()
+hurried = threading.Event()  # what "slow" waits for
 cancelled = []
 
 
@@ -21,6 +22,7 @@ def tool(name, **more):
 TOOLS = [
     tool("echo", annotations={"readOnlyHint": True, "openWorldHint": False}),
     *(tool(name) for name in ("slow", "never", "die", "image", "structured", "refuse", "env", "odd", "close", "long")),
+    tool("hurry"),
     tool("cancelled"),
     tool("say.this"),
     tool("say this"),
@@ -44,7 +46,9 @@ def text(words):
 def call(name, arguments):
     words = arguments.get("text", "")
     if name == "slow":
-        time.sleep(float(words))
+        hurried.wait()
+    if name == "hurry":
+        hurried.set()
     if name == "never":
         time.sleep(1000)
     if name == "die":
