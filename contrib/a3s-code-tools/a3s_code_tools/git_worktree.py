@@ -28,6 +28,7 @@ from a3s_code.plugin import (
 )
 from a3s_code_tools.git import Git, GitError
 from a3s_code_tools.output import shown
+from a3s_code_tools.progress import progress
 
 __all__ = ["GitWorktreeTool"]
 
@@ -121,19 +122,20 @@ class GitWorktreeTool:
         limit_s = self._timeout_s if use.deadline_s is None else min(self._timeout_s, use.deadline_s)
         ends_at = asyncio.get_running_loop().time() + limit_s
         git = Git(root, ends_at=ends_at, limit_s=limit_s)
-        await _require_repository(git, root)
-        match args["command"]:
-            case "create":
-                return await _create(git, args, use.workspace)
-            case "remove":
-                return await _remove(git, args, use.workspace)
-            case "list":
-                return await _list(git)
-            case "status":
-                return await _status(git, root)
-            case unknown:
-                text = f"unknown command {unknown!r}; there are: create, list, remove, status"
-                raise ToolError(text, ToolErrorKind.INVALID_ARGUMENT)
+        with progress(use, lambda: "git is at work"):
+            await _require_repository(git, root)
+            match args["command"]:
+                case "create":
+                    return await _create(git, args, use.workspace)
+                case "remove":
+                    return await _remove(git, args, use.workspace)
+                case "list":
+                    return await _list(git)
+                case "status":
+                    return await _status(git, root)
+                case unknown:
+                    text = f"unknown command {unknown!r}; there are: create, list, remove, status"
+                    raise ToolError(text, ToolErrorKind.INVALID_ARGUMENT)
 
 
 def _check(key: str, value: object) -> None:

@@ -19,6 +19,7 @@ from a3s_code_tools import ripgrep
 from a3s_code_tools.cursor import decoded, encoded
 from a3s_code_tools.folder import opened
 from a3s_code_tools.output import fitting, shown
+from a3s_code_tools.progress import progress
 from a3s_code_tools.search import parts_of, prefix_of, search
 from a3s_code_tools.search_page import NewestPage, Place
 from a3s_code_tools.search_query import Query
@@ -103,7 +104,8 @@ class GlobTool:
             with opened(query.root, query.start) as folder:
                 page = NewestPage(folder, limit, after, is_sorted=command is not None and command.is_sorted)
                 names = _Names(query, page, is_exact=command is None or command.is_exact)
-                await search(query, use, names.feed, command=command, timeout_s=self._timeout_s)
+                with progress(use, lambda: f"{page.total:,} file(s) found so far"):
+                    await search(query, use, names.feed, command=command, timeout_s=self._timeout_s)
         except ValueError as error:
             raise ToolError(str(error), ToolErrorKind.INVALID_ARGUMENT) from error
         except OSError as error:

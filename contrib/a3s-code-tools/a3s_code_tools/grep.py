@@ -22,6 +22,7 @@ from a3s_code_tools import ripgrep
 from a3s_code_tools.cursor import decoded
 from a3s_code_tools.expression import portable
 from a3s_code_tools.folder import open_regular, opened
+from a3s_code_tools.progress import progress
 from a3s_code_tools.search import parts_of, prefix_of, search
 from a3s_code_tools.search_page import FilePage, LinePage, Page
 from a3s_code_tools.search_query import Kind, Query
@@ -117,7 +118,8 @@ class GrepTool:
             raise ToolError(str(error), ToolErrorKind.INVALID_ARGUMENT) from error
         except OSError as error:
             raise ToolError(f"{args.get('path', '.')}: {error.strerror}") from error
-        await search(query, use, wanted.feed, command=command, timeout_s=self._timeout_s)
+        with progress(use, lambda: f"{page.files:,} file(s) with matches so far"):
+            await search(query, use, wanted.feed, command=command, timeout_s=self._timeout_s)
         wanted.end()
         return _told(query, page) if page.files else _nothing(query)
 

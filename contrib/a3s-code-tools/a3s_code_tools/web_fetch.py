@@ -33,6 +33,7 @@ from a3s_code_tools.addresses import host_of, one_line_url, page_key, plain_url,
 from a3s_code_tools.charset import decoded
 from a3s_code_tools.output import MAX_OUTPUT_BYTES
 from a3s_code_tools.page import PageKind, kind_of, media_type_of, refresh_of
+from a3s_code_tools.progress import progress
 from a3s_code_tools.reader import html_text, pdf_text
 
 __all__ = ["WebFetchTool"]
@@ -122,7 +123,7 @@ class WebFetchTool:
             timeout_s = min(timeout_s, use.deadline_s)
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._read(url, args, timeout_s)
+                return await self._read(url, args, timeout_s, use)
         except TimeoutError:
             raise _timed_out(url, timeout_s) from None
         except ModelError as error:
@@ -130,8 +131,10 @@ class WebFetchTool:
                 raise _timed_out(url, timeout_s) from error
             raise ToolError(f"{shown_url(url)} could not be read: {error}", ToolErrorKind.FAILED) from error
 
-    async def _read(self, url: str, args: JsonObject, timeout_s: float) -> ToolOutput:
-        fetched = await self._fetched(url, timeout_s)
+    async def _read(self, url: str, args: JsonObject, timeout_s: float, use: ToolUse) -> ToolOutput:
+        body = bytearray()
+        with progress(use, lambda: f"{len(body):,} bytes read" if body else "waiting for the server"):
+            fetched = await self._fetched(url, timeout_s, body)
         if fetched.sent_on is not None:
             return _elsewhere(fetched, fetched.sent_on)
         match fetched.kind:
@@ -150,10 +153,10 @@ class WebFetchTool:
         offset, limit = int(_number(args.get("offset"), 0)), int(_number(args.get("max_chars"), DEFAULT_CHARS))
         return _part(fetched, url, text, offset, min(limit, MAX_CHARS))
 
-    async def _fetched(self, url: str, timeout_s: float) -> "_Fetched":
+    async def _fetched(self, url: str, timeout_s: float, body: bytearray) -> "_Fetched":
         """The page, after redirects and after the pages that only send their reader on, on the same host."""
         for _ in range(MAX_REFRESHES + 1):
-            fetched = await self._get(url, timeout_s)
+            fetched = await self._get(url, timeout_s, body)
             if fetched.sent_on is not None or fetched.kind is not PageKind.HTML:
                 return fetched
             target = await in_thread(fetched.refreshed_to)
@@ -166,20 +169,20 @@ class WebFetchTool:
             f"Stopped after {MAX_REFRESHES} pages that send their reader on; is there a loop?", ToolErrorKind.FAILED
         )
 
-    async def _get(self, url: str, timeout_s: float) -> "_Fetched":
+    async def _get(self, url: str, timeout_s: float, body: bytearray) -> "_Fetched":
         limits = HttpTimeouts(connect_s=min(timeout_s, 10.0), read_s=timeout_s, total_s=timeout_s)
         # another host is another question for the gate
         request = HttpRequest(method="GET", url=url, headers=(("Accept", _ACCEPT),), timeouts=limits, keeps_host=True)
         async with self._web.send(request) as response:
             media_type, charset = media_type_of(response.headers.get("content-type", ""))
-            body = await _body(response, url)
+            await _read_into(body, response, url)
             location = response.headers.get("location") if response.status in _REDIRECTS else None
             fetched = _Fetched(
                 url=response.url,
                 status=response.status,
                 media_type=media_type,
                 charset=charset,
-                body=body,
+                body=bytes(body),
                 sent_on=None if location is None else urljoin(response.url, location),
             )
             if fetched.sent_on is None and not 200 <= response.status < 300:
@@ -213,9 +216,9 @@ class _Fetched:
         return await html_text(text, self.url, is_plain=format == "text", timeout_s=timeout_s)
 
 
-async def _body(response: HttpResponse, url: str) -> bytes:
-    """The decoded body; of an error's page the beginning is enough."""
-    body = bytearray()
+async def _read_into(body: bytearray, response: HttpResponse, url: str) -> None:
+    """Makes *body* the decoded body of the response; of an error's page the beginning is enough."""
+    body.clear()
     is_error = response.status >= 300
     async for chunk in response.chunks():
         body += chunk
@@ -227,7 +230,6 @@ async def _body(response: HttpResponse, url: str) -> bytes:
                 "Open a smaller page of this site.",
                 ToolErrorKind.TOO_LARGE,
             )
-    return bytes(body)
 
 
 async def _status_error(fetched: _Fetched, retry_after: str | None, timeout_s: float) -> ToolError:

@@ -25,6 +25,7 @@ from a3s_code.plugin import (
 from a3s_code_tools.engines import ALIASES, EngineError, SearchEngine, engine_named, has_ddgs
 from a3s_code_tools.health import EngineHealth
 from a3s_code_tools.output import fitting
+from a3s_code_tools.progress import progress
 from a3s_code_tools.ranking import Found, Ranked, merged
 
 __all__ = ["WebSearchTool"]
@@ -122,7 +123,7 @@ class WebSearchTool:
             timeout_s = min(timeout_s, use.deadline_s)
         started = self._clock()
         names = _named(args.get("engines")) or self._default_names()
-        outcome = await self._ask_all(names, query, limit, timeout_s)
+        outcome = await self._ask_all(names, query, limit, timeout_s, use)
         duration_ms = round((self._clock() - started) * 1000)
         return _told(query, outcome, limit, duration_ms, as_json=args.get("format") == "json")
 
@@ -135,14 +136,22 @@ class WebSearchTool:
             return tuple(dict.fromkeys(configured))
         return ("duckduckgo", "wikipedia") if has_ddgs() else ("wikipedia",)
 
-    async def _ask_all(self, names: Sequence[str], query: str, limit: int, timeout_s: float) -> "_Outcome":
+    async def _ask_all(
+        self, names: Sequence[str], query: str, limit: int, timeout_s: float, use: ToolUse
+    ) -> "_Outcome":
         if not names:
             raise ToolError(
                 "No search engine is turned on; the configuration's search block has none that is enabled.",
                 ToolErrorKind.UNSUPPORTED,
             )
-        async with asyncio.TaskGroup() as group:
-            asked = {name: group.create_task(self._ask(name, query, limit, timeout_s)) for name in names}
+        asked: dict[str, asyncio.Task[Sequence[Found] | EngineError]] = {}
+
+        def waited_for() -> str:
+            return f"waiting for {', '.join(name for name, task in asked.items() if not task.done())}"
+
+        with progress(use, waited_for):
+            async with asyncio.TaskGroup() as group:
+                asked |= {name: group.create_task(self._ask(name, query, limit, timeout_s)) for name in names}
         answers = {name: task.result() for name, task in asked.items()}
         outcome = _Outcome(
             found={name: found for name, found in answers.items() if not isinstance(found, EngineError)},
