@@ -46,6 +46,8 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 EXIT_DEADLINE_S = 5.0
+LOOK_UP_S = 0.25
+"""Seconds that a waiting thread sleeps at most: Ctrl-C just before it fell asleep would else be heeded at its end."""
 
 
 class _DaemonExecutor(concurrent.futures.ThreadPoolExecutor):
@@ -92,6 +94,9 @@ class _Portal:
             raise SessionError("a synchronous call was made from the event loop of a3s-code itself; use the async API")
         future = asyncio.run_coroutine_threadsafe(_contained(work), self.loop)
         try:
+            while not future.done():
+                with suppress(TimeoutError):
+                    future.exception(LOOK_UP_S)
             return future.result()
         except BaseException:
             if not future.done():

@@ -440,16 +440,24 @@ def test_a_script_that_never_closes_ends_by_itself_with_a_whole_journal(
             assert [message.text for message in resumed.history()][-1] == "done"
 
 
-def test_an_interrupted_send_cancels_the_run_and_the_script_goes_on(config: str, project: Path) -> None:
+@pytest.mark.parametrize(
+    "interrupt",
+    [
+        pytest.param("os.kill(os.getpid(), signal.SIGINT)", id="while-it-waits"),
+        # what the system then tells no waiting thread, Python sees only when the main thread runs again
+        pytest.param("signal.pthread_kill(threading.get_ident(), signal.SIGINT)", id="just-before-it-waits"),
+    ],
+)
+def test_an_interrupted_send_cancels_the_run_and_the_script_goes_on(config: str, project: Path, interrupt: str) -> None:
     ended = script(
         """
-        import os, signal, sys
+        import os, signal, sys, threading
         from a3s_code import Agent, tool
         from a3s_code.testing import FakeTool, ScriptedClient, call
         import asyncio
 
         async def wait(args, use):
-            os.kill(os.getpid(), signal.SIGINT)
+            INTERRUPT
             await asyncio.Event().wait()
 
         agent = Agent(sys.argv[1])
@@ -461,7 +469,7 @@ def test_an_interrupted_send_cancels_the_run_and_the_script_goes_on(config: str,
             while session.is_busy:
                 pass
             print(session.history()[-1].tool_results[0].kind, session.send("go on").text)
-        """,
+        """.replace("INTERRUPT", interrupt),
         project,
         config,
     )
