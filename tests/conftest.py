@@ -35,6 +35,8 @@ from a3s_code.workspace import FolderWorkspace
 # a runner in the background ignores SIGINT, and what it starts would too: Ctrl-C is tested on real processes
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+CHECK_DEADLINE_S = 5.0
+"""Seconds that a check of the bench may take; tests of checks that hang give less."""
 
 CONFIG = """
 default_model   = "anthropic/claude-sonnet-4-20250514"
@@ -96,6 +98,7 @@ class Bench:
         hooks: object = None,
         security: object = None,
         tool_timeout_s: float | None = 5.0,
+        clean_deadline_s: float = CHECK_DEADLINE_S,
         **settings: object,
     ):
         self.events: list[Event] = []
@@ -103,8 +106,10 @@ class Bench:
         self.confirmation = confirmation if confirmation is not None else ScriptedConfirmation()
         self.hooks = hooks if hooks is not None else ListHookExecutor()
         self.workspace = FolderWorkspace(folder)
-        cleaner = Cleaner(opener(security if security is not None else PlainSecurityProvider()), deadline_s=0.2)
-        defaults: dict[str, object] = {"hook_deadline_s": 0.2, "confirmation_slack_s": 0.1, "check_deadline_s": 0.2}
+        cleaner = Cleaner(
+            opener(security if security is not None else PlainSecurityProvider()), deadline_s=clean_deadline_s
+        )
+        defaults: dict[str, object] = {"hook_deadline_s": CHECK_DEADLINE_S, "check_deadline_s": CHECK_DEADLINE_S}
         self.executor = ToolExecutor(
             tools=ToolBox(tools),
             gate=Gate(

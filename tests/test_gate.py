@@ -402,7 +402,7 @@ def test_a_tool_that_never_says_what_a_call_does_holds_nobody_up(bench: Bench, p
     """It is asked in a thread, and in vain only until the deadline."""
     ended, one = threading.Event(), FakeTool("say")
     one._spec = evolve(one.spec, **{part: lambda args: ended.wait(10)})
-    result = run(bench(one).call("say"))
+    result = run(bench(one, check_deadline_s=0.2).call("say"))
     ended.set()
     assert (result.kind, one.calls) == ("denied", [])
     assert "in time" in result.output

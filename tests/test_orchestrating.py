@@ -289,7 +289,7 @@ def test_each_call_has_its_deadline(bench: Bench) -> None:
         return "never"
 
     several = Several([("hang", {}), ("a", {})])
-    run(bench(several, FakeTool("hang", hang), reading("a"), tool_timeout_s=0.05).call("several"))
+    run(bench(several, FakeTool("hang", hang), reading("a"), tool_timeout_s=0.5).call("several"))
     assert [each.kind for each in several.results] == ["timeout", None]
 
 

@@ -232,7 +232,7 @@ def test_the_whole_of_a_jobs_output_can_be_read_page_by_page_and_as_a_file(use: 
 
 def test_a_long_output_that_timed_out_can_be_read_too(use: Any):
     with pytest.raises(ToolError, match=r"it is kept in .*c1.txt: read it"):
-        session(use, lambda call: call(command="seq 100000; sleep 60", timeout=1500))
+        session(use, lambda call: call(command="seq 100000; sleep 60", timeout=4000))
     assert (use.outputs() / "c1.txt").read_text().endswith("\n100000\n")
 
 
