@@ -14,7 +14,7 @@ EVERY_S = 3.0
 
 @contextmanager
 def progress(use: ToolUse, tell: Callable[[], str]) -> Iterator[None]:
-    """Shows a line such as "[6 s: 210 matches in 14 files so far]" every three seconds while the body runs.
+    """Shows a line such as "[6 s: 14 file(s) with matches so far]" every three seconds while the body runs.
 
     Args:
         use: The running call.

@@ -61,9 +61,8 @@ async def html_text(html: str, url: str, *, is_plain: bool, timeout_s: float) ->
     Raises:
         ToolError: UNSUPPORTED (its reader refused it or ran out of memory) or TIMEOUT.
     """
-    content = f"{url}\n{html}".encode(
-        "utf-8", "replace"
-    )  # not an argument: everybody sees those, and it may have a token
+    # the address is not an argument: everybody sees those, and it may have a token
+    content = f"{url}\n{html}".encode("utf-8", "replace")
     kind = "text" if is_plain else "markdown"
     found = await _read_apart(kind, content, library="html_to_markdown", timeout_s=timeout_s)
     if "error" in found:

@@ -127,7 +127,7 @@ class BashSandboxContract:
     def test_the_timeout_ends_what_is_deaf(self, bash_sandbox: BashSandbox, workspace: Path, held: int) -> None:
         """The whole process tree is killed, not only asked to end, and what it said before is told."""
         deaf = LINGER + "trap '' TERM INT HUP; echo before; while :; do sleep 600; done"
-        result = _run(bash_sandbox, workspace, deaf, timeout_ms=500)
+        result = _run(bash_sandbox, workspace, deaf, timeout_ms=2000)
         assert result.timed_out
         assert result.output == "before\n"
         assert _gone(held)
