@@ -317,11 +317,12 @@ def test_a_call_that_cancels_itself_is_a_result(bench: Bench) -> None:
 
 
 def test_cancelling_ends_all_calls_and_says_so(bench: Bench) -> None:
-    begun, ended = asyncio.Event(), []
+    both_began, began, ended = asyncio.Event(), [], []
 
     async def hang(args: JsonObject, use: ToolUse) -> str:
-        if use.call_id.endswith(".2"):
-            begun.set()
+        began.append(use.call_id)
+        if len(began) == 2:
+            both_began.set()
         try:
             await asyncio.Event().wait()
         finally:
@@ -334,7 +335,7 @@ def test_cancelling_ends_all_calls_and_says_so(bench: Bench) -> None:
 
     async def cancel() -> None:
         replying = start(made.reply(one))
-        await begun.wait()
+        await both_began.wait()
         replying.cancel()
         await asyncio.wait({replying})
 
