@@ -33,6 +33,9 @@ class Use:
     def __init__(self, root: Path):
         self.workspace = FolderWorkspace(root)
 
+    def emit(self, delta: str) -> None:
+        """Shows nothing."""
+
 
 def cpu_s() -> float:
     """CPU seconds, user and system, of this process and of those it waited for."""
