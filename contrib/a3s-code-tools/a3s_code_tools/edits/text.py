@@ -90,9 +90,8 @@ class TextFile:
         Raises:
             EditError: unsupported, it is binary.
         """
-        raw, encoding, bom = _decoded(content)
+        raw, encoding, bom, is_damaged = _decoded(content)
         text, endings = _lines(raw)
-        is_damaged = encoding == "utf-8" and not text.isascii() and _BYTE.search(text) is not None
         return cls(text, encoding, bom, endings, is_damaged)
 
     @property
@@ -177,19 +176,21 @@ class TextFile:
         return [given if "\r" in given else own for given, own in zip(explicit, endings, strict=True)]
 
 
-def _decoded(content: bytes) -> tuple[str, str, bytes]:
-    """Text, name of the codec and byte order mark."""
+def _decoded(content: bytes) -> tuple[str, str, bytes, bool]:
+    """Text, name of the codec, byte order mark, and whether it is UTF-8 with invalid bytes."""
     for bom, encoding in _MARKS:
         if content.startswith(bom) and (text := _strictly(content[len(bom) :], encoding)) is not None:
-            return text, encoding, bom
+            return text, encoding, bom, False
     if b"\0" in content:
         raise EditError("the file is binary (it contains NUL bytes); it was not changed", "unsupported")
+    if (text := _strictly(content, "utf-8")) is not None:
+        return text, "utf-8", b"", False
+    if _is_damaged_utf8(content):
+        return content.decode("utf-8", "surrogateescape"), "utf-8", b"", True
     for encoding in _candidates(content):
         if (text := _strictly(content, encoding)) is not None:
-            return text, encoding, b""
-    if _is_damaged_utf8(content):
-        return content.decode("utf-8", "surrogateescape"), "utf-8", b""
-    return content.decode("latin-1"), "latin-1", b""
+            return text, encoding, b"", False
+    return content.decode("latin-1"), "latin-1", b"", False
 
 
 def _strictly(content: bytes, encoding: str) -> str | None:
@@ -202,10 +203,7 @@ def _strictly(content: bytes, encoding: str) -> str | None:
 
 
 def _candidates(content: bytes) -> Iterator[str]:
-    """Encodings that *content* without a mark may be in, the likeliest first; detection runs only when needed."""
-    yield "utf-8"
-    if _is_damaged_utf8(content):
-        return
+    """Encodings but UTF-8 that *content* without a mark may be in, the likeliest first."""
     if detected := _detected(content):
         yield detected
     if _C1.search(content):  # no text has these control characters; Windows has quotes and dashes there
