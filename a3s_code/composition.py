@@ -73,6 +73,11 @@ class SessionPlan:
     commands: CommandRegistry
     clock: Clock
 
+    @property
+    def permissive(self) -> bool:
+        """Whether what would be asked about is allowed; the session's option wins over the configuration."""
+        return self.config.permissive if self.options.permissive is None else self.options.permissive
+
 
 @frozen(kw_only=True)
 class SessionParts:
@@ -142,7 +147,7 @@ async def compose(
         tools = ToolBox([*await extensions.tool.get(), *(tool for one in connections for tool in one.tools())])
         gate_settings = GateSettings(
             session_id=plan.session_id,
-            permissive=config.permissive if options.permissive is None else options.permissive,
+            permissive=plan.permissive,
             govern_direct_calls=options.govern_direct_calls,
             readable=(str(outputs.path),),
         )

@@ -166,6 +166,15 @@ class Extensions:
         self.skill_validator: Slot[SkillValidator] = self._slot("skill_validator")
         self.skill_scorer: Slot[SkillScorer] = self._slot("skill_scorer")
 
+    def filled_by(self, name: str) -> str:
+        """Who fills a point of one, for people; opens nothing."""
+        if name in self._overrides:
+            return f"{type(self._overrides[name]).__name__} (given in code)"
+        try:
+            return self.selection.one(POINTS[name]).name
+        except PluginError as error:
+            return f"none: {error}"
+
     async def aclose(self) -> list[str]:
         """Closes what was opened here, last opened first, each with a deadline; the texts of all errors."""
         self._closed = True

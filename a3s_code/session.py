@@ -35,7 +35,6 @@ from a3s_code.extensions import Opening
 from a3s_code.feed import Feed
 from a3s_code.history import FileVersion, Undone
 from a3s_code.hook_functions import HookFunction, hook_of
-from a3s_code.hookspecs import POINTS, Point
 from a3s_code.logs import get_log
 from a3s_code.messages import Image, Json, JsonObject, Message, ToolCall, ToolResult
 from a3s_code.points.confirmation import ConfirmationRequest
@@ -589,21 +588,11 @@ _PROTECTIONS = {"permission_checker": "Permissions", "security_provider": "Redac
 """The points that a person wants to see the fillers of, with their headings."""
 
 
-def _filled_by(plan: SessionPlan, point: Point) -> str:
-    given = getattr(plan.options, point.name)
-    if given is not None:
-        return f"{type(given).__name__} (given in code)"
-    try:
-        return plan.extensions.selection.one(point).name
-    except PluginError as error:
-        return f"none: {error}"
-
-
 def _status(plan: SessionPlan, parts: SessionParts) -> str:
     selection = plan.extensions.selection
     lines = [f"Model: {parts.model.choice.name}", f"Workspace: {plan.workspace.root}"]
-    lines += [f"{label}: {_filled_by(plan, POINTS[name])}" for name, label in _PROTECTIONS.items()]
-    if plan.config.permissive if plan.options.permissive is None else plan.options.permissive:
+    lines += [f"{label}: {plan.extensions.filled_by(name)}" for name, label in _PROTECTIONS.items()]
+    if plan.permissive:
         lines.append("Permissive: what would be asked about runs")
     if selection.chosen.get("security_provider") == "none":
         lines.append('Security: off (security_provider = "none")')
