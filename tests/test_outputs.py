@@ -10,6 +10,7 @@ from a3s_code.agent import AsyncAgent
 from a3s_code.errors import ToolError
 from a3s_code.outputs import Outputs
 from a3s_code.plugin import Effects, JsonObject, ModelRequest, ToolCall, ToolResult, ToolUse
+from a3s_code.session import AsyncAgentSession
 from a3s_code.testing import AllowAll, FakeTool, ScriptedClient, call, last_result
 
 BACKENDS = ("memory", "file")
@@ -34,6 +35,20 @@ class Keeper(FakeTool):
 
 def configured(config: str, backend: str, folder: Path) -> str:
     return config.replace('"memory"', f'"{backend}"\nsessions_dir = "{folder}"')
+
+
+async def kept_in(agent: AsyncAgent, workspace: Path, keeper: Keeper) -> AsyncAgentSession:
+    """A session whose model has had the output kept."""
+    session = agent.session(workspace, llm_client=ScriptedClient(call("build"), "done"), tools=[keeper])
+    await session.send("go")
+    return session
+
+
+async def read_when_resumed(agent: AsyncAgent, session_id: str, path: Path) -> ToolResult:
+    """What the model of a resumed session is told when it reads *path*."""
+    llm = ScriptedClient(call("read", file_path=str(path)), "done")
+    await (await agent.resume_session(session_id, llm_client=llm)).send("go on")
+    return last_result(llm.requests[-1])
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -67,15 +82,10 @@ def test_it_stays_with_a_stored_session_and_goes_with_it(config: str, workspace:
 
     async def main() -> None:
         async with AsyncAgent(configured(config, "file", tmp_path / "kept")) as agent:
-            session = agent.session(workspace, llm_client=ScriptedClient(call("build"), "done"), tools=[keeper])
-            await session.send("go")
+            session = await kept_in(agent, workspace, keeper)
             await session.aclose()
             assert keeper.path.is_relative_to(tmp_path / "kept" / session.session_id)
-            llm = ScriptedClient(call("read", file_path=str(keeper.path)), "done")
-            resumed = await agent.resume_session(session.session_id, llm_client=llm)
-            await resumed.send("again")
-            assert "first line" in last_result(llm.requests[-1]).output
-            await resumed.aclose()
+            assert "first line" in (await read_when_resumed(agent, session.session_id, keeper.path)).output
         assert await FileSessionStore(tmp_path / "kept").delete(session.session_id)
         assert not keeper.path.exists()
 
@@ -91,14 +101,11 @@ def test_a_fork_has_its_own_copy_under_the_name_that_its_history_knows(
 
     async def read_in(session_id: str, folder: Path) -> ToolResult:
         async with AsyncAgent(configured(config, "file", folder)) as agent:
-            llm = ScriptedClient(call("read", file_path=str(keeper.path)), "done")
-            await (await agent.resume_session(session_id, llm_client=llm)).send("go")
-            return last_result(llm.requests[-1])
+            return await read_when_resumed(agent, session_id, keeper.path)
 
     async def main() -> None:
         async with AsyncAgent(configured(config, "file", before)) as agent:
-            original = agent.session(workspace, llm_client=ScriptedClient(call("build"), "done"), tools=[keeper])
-            await original.send("go")
+            original = await kept_in(agent, workspace, keeper)
         store = FileSessionStore(before)
         await store.fork(original.session_id, "fork")
         await store.fork("fork", "fork-of-fork")
@@ -117,13 +124,10 @@ def test_a_session_that_was_moved_finds_it_under_its_old_name(config: str, works
 
     async def main() -> None:
         async with AsyncAgent(configured(config, "file", tmp_path / "kept")) as agent:
-            session = agent.session(workspace, llm_client=ScriptedClient(call("build"), "done"), tools=[keeper])
-            await session.send("go")
+            session = await kept_in(agent, workspace, keeper)
         (tmp_path / "kept").rename(tmp_path / "moved")
         async with AsyncAgent(configured(config, "file", tmp_path / "moved")) as agent:
-            llm = ScriptedClient(call("read", file_path=str(keeper.path)), "done")
-            await (await agent.resume_session(session.session_id, llm_client=llm)).send("again")
-            assert "first line" in last_result(llm.requests[-1]).output
+            assert "first line" in (await read_when_resumed(agent, session.session_id, keeper.path)).output
 
     run(main())
 
@@ -135,8 +139,7 @@ def test_a_fork_gets_no_links(config: str, workspace: Path, tmp_path: Path) -> N
 
     async def main() -> ToolResult:
         async with AsyncAgent(configured(config, "file", tmp_path / "kept")) as agent:
-            original = agent.session(workspace, llm_client=ScriptedClient(call("build"), "done"), tools=[keeper])
-            await original.send("go")
+            original = await kept_in(agent, workspace, keeper)
         outputs = keeper.path.parent
         (outputs / "link.txt").symlink_to(tmp_path / "secret")
         await FileSessionStore(tmp_path / "kept").fork(original.session_id, "fork")
@@ -145,9 +148,7 @@ def test_a_fork_gets_no_links(config: str, workspace: Path, tmp_path: Path) -> N
         (copies / "link.txt").symlink_to(tmp_path / "secret")
         (outputs / "link.txt").unlink()
         async with AsyncAgent(configured(config, "file", tmp_path / "kept")) as agent:
-            llm = ScriptedClient(call("read", file_path=str(outputs / "link.txt")), "done")
-            await (await agent.resume_session("fork", llm_client=llm)).send("go")
-            return last_result(llm.requests[-1])
+            return await read_when_resumed(agent, "fork", outputs / "link.txt")
 
     assert run(main()).kind == "denied"
 
@@ -157,8 +158,7 @@ def test_it_goes_with_a_session_that_is_stored_nowhere(config: str, workspace: P
 
     async def main() -> None:
         async with AsyncAgent(config) as agent:
-            session = agent.session(workspace, llm_client=ScriptedClient(call("build"), "done"), tools=[keeper])
-            await session.send("go")
+            session = await kept_in(agent, workspace, keeper)
             assert keeper.path.exists()
             await session.aclose()
             assert not keeper.path.parent.parent.exists()
@@ -171,8 +171,7 @@ def test_other_sessions_cannot_read_it_without_a_question(config: str, workspace
 
     async def main() -> None:
         async with AsyncAgent(configured(config, "file", tmp_path / "kept")) as agent:
-            first = agent.session(workspace, llm_client=ScriptedClient(call("build"), "done"), tools=[keeper])
-            await first.send("go")
+            await kept_in(agent, workspace, keeper)
             llm = ScriptedClient(call("read", file_path=str(keeper.path)), "done")
             await agent.session(workspace, llm_client=llm).send("go")
             assert last_result(llm.requests[-1]).kind == "denied"
