@@ -150,7 +150,7 @@ def _tree(text: str) -> "Node":
         stream = parser.lexer_thread.lex(parser.parser_state)  # type: ignore[no-untyped-call]  # lark is half typed
         for token in watch.tokens(join_lines(stream)):
             parser.feed_token(token)
-        tree: Node = parser.feed_eof()  # type: ignore[no-untyped-call]
+        tree: Node = parser.feed_eof()  # type: ignore[no-untyped-call] # lark has no types for it
     except UnexpectedToken as exc:
         raise watch.refusal(exc) from None
     except UnexpectedCharacters as exc:
